@@ -1,0 +1,10 @@
+/*
+ * version - what this build calls itself.
+ */
+#ifndef SRVD_COMMON_VERSION_H
+#define SRVD_COMMON_VERSION_H
+
+#define SRVD_VERSION "0.1.0"
+#define SRVD_URL     "https://srvd.example/"
+
+#endif

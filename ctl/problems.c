@@ -1,0 +1,174 @@
+/*
+ * problems - what wants a person's attention; see problems.h.
+ *
+ * One function looks at one kind of thing; what they have in common is how a
+ * problem is written down.
+ */
+#include <stdarg.h>
+
+#include "common/attr.h"
+#include "ctl/json.h"
+#include "ctl/problems.h"
+#include "ctl/table.h"
+#include "ctl/text.h"
+
+/* Nearly full: from so many per cent of max_connections on. */
+#define FULL_PERCENT 90
+
+struct problems {
+	const json_t *status;
+	FILE *out;
+	bool color;
+	size_t count;
+};
+
+typedef void problem_fn(struct problems *problems);
+
+static void problem(struct problems *problems, enum table_style style,
+    const char *format, ...) printf_like(3, 4);
+
+static void
+problem(struct problems *problems, enum table_style style, const char *format,
+    ...)
+{
+	char line[2 * TEXT_SIZE];
+	char shown[TEXT_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	fprintf(problems->out, "%s! %s%s\n",
+	    table_paint(style, problems->color), text_show(line, shown),
+	    table_paint(STYLE_PLAIN, problems->color));
+	problems->count++;
+}
+
+static void
+look_at_load(struct problems *problems)
+{
+	const json_t *load = json_object_get(problems->status, "last_reload");
+
+	if (json_is_false(json_object_get(load, "ok")))
+		problem(problems, STYLE_BAD,
+		    "the last reload failed, the configuration before it is in "
+		    "force: %s",
+		    json_text_of(load, "message"));
+}
+
+static void
+look_at_room(struct problems *problems)
+{
+	const json_t *totals = json_object_get(problems->status, "totals");
+	int64_t most = json_number_of(problems->status, "max_connections");
+	int64_t now = json_number_of(totals, "connections");
+
+	/* The limit fits into 32 bits: the product does not overflow. */
+	if (most <= 0 || most > UINT32_MAX || now < most * FULL_PERCENT / 100)
+		return;
+	problem(problems, now >= most ? STYLE_BAD : STYLE_WARN,
+	    "%lld of %lld connections are in use: %s", (long long)now,
+	    (long long)most,
+	    now >= most ? "new ones wait in the backlog" : "nearly all");
+}
+
+static void
+look_at_workers(struct problems *problems)
+{
+	json_t *workers = json_object_get(problems->status, "workers");
+	size_t i;
+	json_t *worker;
+
+	json_array_foreach(workers, i, worker)
+	{
+		long long index = (long long)json_number_of(worker, "index");
+		const char *fault = json_text_of(worker, "fault");
+
+		if (fault[0] != '\0')
+			problem(problems, STYLE_BAD, "worker %lld: %s", index,
+			    fault);
+		if (json_text_is(worker, "state", "waiting"))
+			problem(problems, STYLE_WARN,
+			    "worker %lld is not running: it is started again "
+			    "after a pause",
+			    index);
+	}
+}
+
+static size_t
+backends_usable(const json_t *service)
+{
+	const json_t *backends = json_object_get(service, "backends");
+	size_t usable = 0;
+	size_t i;
+	json_t *backend;
+
+	json_array_foreach(backends, i, backend)
+	{
+		if (json_text_is(backend, "state", "up") &&
+		    json_text_is(backend, "admin", "ready"))
+			usable++;
+	}
+	return usable;
+}
+
+static void
+look_at_backends(struct problems *problems, const json_t *service)
+{
+	const json_t *backends = json_object_get(service, "backends");
+	const char *name = json_text_of(service, "name");
+	size_t i;
+	json_t *backend;
+
+	if (backends_usable(service) == 0)
+		problem(problems, STYLE_BAD,
+		    "service %s has no backend that takes connections", name);
+	json_array_foreach(backends, i, backend)
+	{
+		if (json_text_is(backend, "state", "down"))
+			problem(problems, STYLE_WARN,
+			    "service %s: backend %s (%s) is down", name,
+			    json_text_of(backend, "name"),
+			    json_text_of(backend, "address"));
+	}
+}
+
+static void
+look_at_services(struct problems *problems)
+{
+	json_t *services = json_object_get(problems->status, "services");
+	size_t i;
+	json_t *service;
+
+	json_array_foreach(services, i, service)
+	    look_at_backends(problems, service);
+}
+
+static void
+look_at_log(struct problems *problems)
+{
+	const json_t *totals = json_object_get(problems->status, "totals");
+	int64_t dropped = json_number_of(totals, "log_dropped");
+
+	if (dropped > 0)
+		problem(problems, STYLE_WARN,
+		    "%lld lines of the log were dropped", (long long)dropped);
+}
+
+size_t
+problems_print(const json_t *status, FILE *out, bool color)
+{
+	static problem_fn *const looks[] = {
+	    look_at_load,
+	    look_at_room,
+	    look_at_workers,
+	    look_at_services,
+	    look_at_log,
+	};
+	struct problems problems = {
+	    .status = status, .out = out, .color = color};
+
+	for (size_t i = 0; i < ARRAY_LEN(looks); i++)
+		looks[i](&problems);
+	return problems.count;
+}

@@ -1,0 +1,86 @@
+/*
+ * config - from the configuration's files to a plan.
+ *
+ * Reading and compiling happen in a short-lived child process: a parser that
+ * crashes, exits or leaks costs one failed load and never the master.  The
+ * child hands back the compiled plan in a memfd, or the errors.
+ *
+ * Runs in: master (config_begin, config_finish), its child (all else), and
+ * srvd -n.  Only this folder knows libconfuse.
+ */
+#ifndef SRVD_CONFIG_CONFIG_H
+#define SRVD_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "common/attr.h"
+#include "server/state/plan.h"
+
+/* Descriptors of a worker that are neither connections' nor listeners'. */
+#define CONFIG_FD_RESERVE 128
+/* At most so many are kept for all but connections with max_connections
+ * auto. */
+#define CONFIG_FD_REST 400
+
+struct config_request {
+	const char *path;
+	bool check_only;     /* look up no names of hosts, need no limits */
+	uint64_t generation; /* of the plan to be made */
+	uint64_t nofile;     /* hard limit on descriptors of a process */
+};
+
+struct config_error {
+	char *file;
+	uint32_t line; /* 0: the whole file */
+	char *message;
+};
+
+/* Without a plan the load failed, even if no memory was left to say why. */
+struct config_result {
+	int plan_fd;             /* sealed memfd, or -1 */
+	const struct plan *plan; /* mapped and checked, or NULL */
+	struct config_error *errors;
+	size_t errors_count; /* 0 exactly if there is a plan */
+};
+
+struct config_child {
+	pid_t pid;
+	int fd; /* readable when the child has something to say; the
+		 * caller watches it and calls config_finish then */
+	/* Private. */
+	int plan_fd;
+	char *path;
+	int64_t began_ms;
+};
+
+/* Start the child.  Returns 0 or -errno. */
+must_check int config_begin(const struct config_request *request,
+    struct config_child *child);
+
+/*
+ * Take the child's answer and reap it; blocks until it has ended, at most
+ * 30 s (then it is killed).  Always fills *result; a child that died or
+ * overran is an error in it.  config_result_release() frees it (the plan's
+ * mapping and descriptor stay the caller's if it sets them to NULL and -1).
+ */
+void config_finish(struct config_child *child, struct config_result *result);
+void config_result_release(struct config_result *result);
+
+/* Both in one: for the start of the program and srvd -n.  Blocks. */
+void config_load(const struct config_request *request,
+    struct config_result *result);
+
+/* The effective configuration as text that compiles to an equal plan. */
+must_check int config_print(const struct plan *plan, FILE *out);
+
+/*
+ * Do two plans differ in something that only a restart changes?  If so, one
+ * such key and its section ("" for the outermost) are named.
+ */
+must_check bool config_needs_restart(const struct plan *from,
+    const struct plan *to, const char **section, const char **key);
+
+#endif

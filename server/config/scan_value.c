@@ -1,0 +1,184 @@
+/*
+ * scan_value - values and lists, and skipping what makes no sense.
+ */
+#include <string.h>
+
+#include "server/config/scan_state.h"
+
+struct body *
+scan_body(struct scan *scan)
+{
+	return &scan->bodies[scan->depth];
+}
+
+const struct token *
+scan_now(const struct scan *scan)
+{
+	return lex_now(scan->lex);
+}
+
+const struct token *
+scan_next(const struct scan *scan)
+{
+	return lex_next(scan->lex);
+}
+
+void
+scan_advance(struct scan *scan)
+{
+	lex_advance(scan->lex);
+}
+
+/* At a {: skip all up to its }. */
+static void
+skip_block(struct scan *scan)
+{
+	struct place place = scan_now(scan)->place;
+	size_t open = 0;
+
+	do {
+		if (scan_now(scan)->type == TOKEN_END) {
+			report_add(scan->report, place,
+			    "this { is never closed: a } is missing");
+			return;
+		}
+		open += scan_now(scan)->type == TOKEN_OPEN;
+		open -= scan_now(scan)->type == TOKEN_CLOSE;
+		scan_advance(scan);
+	} while (open > 0);
+}
+
+void
+scan_skip_statement(struct scan *scan)
+{
+	uint32_t line = scan_now(scan)->place.line;
+
+	while (scan_now(scan)->place.line == line &&
+	    scan_now(scan)->type != TOKEN_CLOSE &&
+	    scan_now(scan)->type != TOKEN_END) {
+		if (scan_now(scan)->type == TOKEN_OPEN)
+			skip_block(scan);
+		else
+			scan_advance(scan);
+	}
+}
+
+void
+scan_skip_content(struct scan *scan)
+{
+	bool assigned = scan_now(scan)->type == TOKEN_ASSIGN ||
+	    scan_now(scan)->type == TOKEN_APPEND;
+
+	if (assigned ||
+	    (token_is_text(scan_now(scan)) &&
+		scan_next(scan)->type == TOKEN_OPEN))
+		scan_advance(scan);
+	if (scan_now(scan)->type == TOKEN_OPEN)
+		skip_block(scan);
+	else if (assigned && token_is_text(scan_now(scan)))
+		scan_advance(scan);
+	else
+		scan_skip_statement(scan);
+}
+
+/* `30 s`: the unit would be taken for the next setting's name. */
+static bool
+has_lone_unit(const struct token *value, const struct token *after)
+{
+	static const char *const units[] = {
+	    "ms", "s", "m", "h", "d", "K", "M", "G"};
+
+	if (after->type != TOKEN_WORD ||
+	    after->place.line != value->place.line ||
+	    value->text[strspn(value->text, "0123456789")] != '\0')
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		if (strcmp(after->text, units[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* In a list that is broken: is this still part of it, or a statement? */
+static bool
+is_list_rest(const struct scan *scan)
+{
+	const struct token *token = scan_now(scan);
+	enum token_type after = scan_next(scan)->type;
+
+	return token->type == TOKEN_COMMA ||
+	    (token_is_text(token) && after != TOKEN_ASSIGN &&
+		after != TOKEN_APPEND && after != TOKEN_OPEN &&
+		section_child(scan->bodies[scan->depth].section, token->text) ==
+		    NULL);
+}
+
+/* At a list's {; the key takes lists. */
+static void
+scan_list(struct scan *scan, const struct key *key, bool muted)
+{
+	struct place place = scan_now(scan)->place;
+	size_t values = 0;
+	size_t passed = 0;
+
+	if (!muted)
+		canon_list_begin(scan->canon, place, key->name);
+	scan_advance(scan);
+	while (token_is_text(scan_now(scan))) {
+		values++;
+		if (!muted && !scan_now(scan)->bad)
+			canon_list_value(scan->canon, scan_now(scan)->place,
+			    passed++ == 0, scan_now(scan)->text);
+		scan_advance(scan);
+		if (scan_now(scan)->type != TOKEN_COMMA)
+			break;
+		scan_advance(scan);
+	}
+	if (!muted)
+		canon_end(scan->canon, place);
+	if (scan_now(scan)->type == TOKEN_CLOSE) {
+		if (values == 0)
+			report_add(scan->report, place, "%s: the list is empty",
+			    key->name);
+		scan_advance(scan);
+		return;
+	}
+	if (token_is_text(scan_now(scan)))
+		report_add(scan->report, scan_now(scan)->place,
+		    "%s: a comma is missing in the list, or its }", key->name);
+	else
+		report_add(scan->report, scan_now(scan)->place,
+		    "%s: a value or } is missing in the list", key->name);
+	while (is_list_rest(scan))
+		scan_advance(scan);
+	if (scan_now(scan)->type == TOKEN_CLOSE)
+		scan_advance(scan);
+}
+
+void
+scan_value(struct scan *scan, const struct key *key, bool muted)
+{
+	const struct token *value = scan_now(scan);
+
+	if (value->type == TOKEN_OPEN && key->list) {
+		scan_list(scan, key, muted);
+	} else if (value->type == TOKEN_OPEN) {
+		report_add(scan->report, value->place,
+		    "%s takes one value, not a list", key->name);
+		skip_block(scan);
+	} else if (!token_is_text(value)) {
+		report_add(scan->report, value->place,
+		    "%s: a value is missing after =", key->name);
+	} else if (has_lone_unit(value, scan_next(scan))) {
+		report_add(scan->report, value->place,
+		    "%s: a unit stands next to its number: write %.40s%s",
+		    key->name, value->text, scan_next(scan)->text);
+		scan_advance(scan);
+		scan_advance(scan);
+	} else {
+		if (!value->bad && !muted)
+			canon_setting(scan->canon, value->place, key->name,
+			    value->text);
+		scan_advance(scan);
+	}
+}

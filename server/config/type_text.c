@@ -1,0 +1,241 @@
+/*
+ * type_text - values that are names, paths and addresses; see type.h.
+ */
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/addr.h"
+#include "server/config/build.h"
+#include "server/config/type.h"
+
+#define WHY_SIZE 300
+
+static void
+string_print(const struct plan *plan, const struct key *key, const void *member,
+    FILE *out)
+{
+	(void)key;
+	key_print_text(plan_string(plan, *(const uint32_t *)member), out);
+}
+
+static bool
+string_is_set(const struct plan *plan, const void *member)
+{
+	return *plan_string(plan, *(const uint32_t *)member) != '\0';
+}
+
+/* False, and reported, if the value is empty. */
+static bool
+needs_text(const struct value *value)
+{
+	if (*value->text == '\0')
+		report_add(value->build->report, value->place,
+		    "%s: the value is empty", value->key->name);
+	return *value->text != '\0';
+}
+
+static void
+name_read(const struct value *value, void *member)
+{
+	if (needs_text(value))
+		*(uint32_t *)member = build_string(value->build, value->text);
+}
+
+const struct key_type type_name = {name_read, string_print, string_is_set};
+
+static void
+socket_path_read(const struct value *value, void *member)
+{
+	struct report *report = value->build->report;
+
+	if (!needs_text(value))
+		return;
+	if (*value->text != '/' || value->text[1] == '\0')
+		report_add(report, value->place,
+		    "%s: \"%.60s\" is not an absolute path: write /PATH",
+		    value->key->name, value->text);
+	else if (strlen(value->text) >= ADDR_PATH_SIZE)
+		report_add(report, value->place,
+		    "%s: \"%.40s...\" is too long for a socket: at most %d "
+		    "bytes",
+		    value->key->name, value->text, ADDR_PATH_SIZE - 1);
+	*(uint32_t *)member = build_string(value->build, value->text);
+}
+
+const struct key_type type_socket_path = {socket_path_read, string_print, NULL};
+
+/*
+ * srvd -n needs no privilege and may run where the users of the gateway do
+ * not exist: there a name is kept without being looked up.
+ */
+static bool
+wants_ids(const struct value *value)
+{
+	return !value->build->request->check_only || geteuid() == 0;
+}
+
+static void
+owner_read(const struct value *value, void *member)
+{
+	struct plan_id *owner = member;
+	const struct passwd *entry;
+
+	if (!needs_text(value))
+		return;
+	owner->name = build_string(value->build, value->text);
+	if (!wants_ids(value))
+		return;
+	entry = getpwnam(value->text);
+	if (entry == NULL)
+		report_add(value->build->report, value->place,
+		    "%s: there is no user \"%.60s\" on this system: create it, "
+		    "or name another",
+		    value->key->name, value->text);
+	else
+		owner->id = entry->pw_uid;
+}
+
+static void
+group_read(const struct value *value, void *member)
+{
+	struct plan_id *group = member;
+	const struct group *entry;
+
+	if (!needs_text(value))
+		return;
+	group->name = build_string(value->build, value->text);
+	if (!wants_ids(value))
+		return;
+	entry = getgrnam(value->text);
+	if (entry == NULL)
+		report_add(value->build->report, value->place,
+		    "%s: there is no group \"%.60s\" on this system: create "
+		    "it, or name another",
+		    value->key->name, value->text);
+	else
+		group->id = entry->gr_gid;
+}
+
+static void
+id_print(const struct plan *plan, const struct key *key, const void *member,
+    FILE *out)
+{
+	const struct plan_id *id = member;
+
+	string_print(plan, key, &id->name, out);
+}
+
+static bool
+id_is_set(const struct plan *plan, const void *member)
+{
+	const struct plan_id *id = member;
+
+	return string_is_set(plan, &id->name);
+}
+
+const struct key_type type_owner = {owner_read, id_print, id_is_set};
+const struct key_type type_group = {group_read, id_print, id_is_set};
+
+static const char *const targets[] = {
+    [TARGET_STDERR] = "stderr",
+    [TARGET_JOURNAL] = "journal",
+    [TARGET_SYSLOG] = "syslog",
+};
+
+static void
+log_target_read(const struct value *value, void *member)
+{
+	struct plan_log *log = member;
+
+	for (uint32_t i = 0; i < ARRAY_LEN(targets); i++) {
+		if (strcmp(value->text, targets[i]) == 0) {
+			log->target = i;
+			return;
+		}
+	}
+	log->target = TARGET_FILE;
+	log->path = build_string(value->build, value->text);
+	if (*value->text != '/' || value->text[1] == '\0')
+		report_add(value->build->report, value->place,
+		    "%s: \"%.60s\" is not known: write stderr, journal, syslog "
+		    "or a file's absolute path",
+		    value->key->name, value->text);
+}
+
+static void
+log_target_print(const struct plan *plan, const struct key *key,
+    const void *member, FILE *out)
+{
+	const struct plan_log *log = member;
+
+	(void)key;
+	if (log->target == TARGET_FILE)
+		key_print_text(plan_string(plan, log->path), out);
+	else
+		(void)fputs(targets[log->target], out);
+}
+
+const struct key_type type_log_target = {
+    log_target_read, log_target_print, NULL};
+
+static void
+listen_read(const struct value *value, void *member)
+{
+	struct plan_listener *listener;
+	char why[WHY_SIZE];
+
+	/* The service is the last one, which the new row belongs to. */
+	(void)member;
+	listener = build_listener(value->build, value->text, value->place);
+	if (addr_parse(value->text, ADDR_FOR_LISTEN, &listener->addr, why,
+		sizeof(why)) < 0)
+		report_add(value->build->report, value->place, "listen: %s",
+		    why);
+}
+
+static void
+listen_print(const struct plan *plan, const struct key *key, const void *member,
+    FILE *out)
+{
+	const struct plan_service *service = member;
+
+	(void)key;
+	for (uint32_t i = 0; i < service->listeners; i++) {
+		const struct plan_listener *listener =
+		    plan_listener(plan, service->first_listener + i);
+
+		(void)fputs(i == 0 ? "{" : ", ", out);
+		key_print_text(plan_string(plan, listener->text), out);
+	}
+	(void)fputc('}', out);
+}
+
+const struct key_type type_listen = {listen_read, listen_print, NULL};
+
+static void
+address_read(const struct value *value, void *member)
+{
+	struct build *build = value->build;
+	struct plan_backend *backend = member;
+	char why[WHY_SIZE];
+
+	backend->text = build_string(build, value->text);
+	build->backend_places[backend - build->backends] = value->place;
+	if (addr_parse(value->text, ADDR_FOR_BACKEND, &backend->addr, why,
+		sizeof(why)) < 0)
+		report_add(build->report, value->place, "address: %s", why);
+}
+
+static void
+address_print(const struct plan *plan, const struct key *key,
+    const void *member, FILE *out)
+{
+	const struct plan_backend *backend = member;
+
+	(void)key;
+	key_print_text(plan_string(plan, backend->text), out);
+}
+
+const struct key_type type_address = {address_read, address_print, NULL};

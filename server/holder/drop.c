@@ -1,0 +1,66 @@
+/*
+ * drop - give up every privilege; see drop.h.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "server/holder/drop.h"
+#include "server/state/plan.h"
+
+static int
+become(const struct drop_spec *spec)
+{
+	gid_t groups[PLAN_GROUPS_MAX];
+
+	if (spec->groups_count > PLAN_GROUPS_MAX)
+		return -EINVAL;
+	for (uint32_t i = 0; i < spec->groups_count; i++)
+		groups[i] = spec->groups[i];
+	if (setgroups(spec->groups_count, groups) < 0 ||
+	    setresgid(spec->gid, spec->gid, spec->gid) < 0 ||
+	    setresuid(spec->uid, spec->uid, spec->uid) < 0)
+		return -errno;
+	return 0;
+}
+
+static int
+drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+	    .version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[2];
+
+	memset(none, 0, sizeof(none));
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &head, none) < 0)
+		return -errno;
+	return 0;
+}
+
+int
+drop_privileges(const struct drop_spec *spec)
+{
+	static const struct rlimit no_core = {0, 0};
+	int rc = 0;
+
+	/* First of all: until now the process was dumpable again, as every
+	 * exec makes it. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    setrlimit(RLIMIT_CORE, &no_core) < 0)
+		return -errno;
+	if (spec->uid != PLAN_NO_ID)
+		rc = become(spec);
+	if (rc == 0 && spec->uid != 0)
+		rc = drop_capabilities();
+	if (rc == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		rc = -errno;
+	return rc;
+}

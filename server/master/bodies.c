@@ -1,0 +1,356 @@
+/*
+ * bodies - the holders and workers, as their master sees them; bodies.h.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "server/config/config.h"
+#include "server/master/bodies.h"
+#include "server/master/courier.h"
+#include "server/master/deaths.h"
+#include "server/master/master.h"
+#include "server/master/spawn.h"
+
+#define CHECK_MS	1000
+#define DELAY_FIRST_MS	10
+#define DELAY_LAST_MS	5000
+#define SETTLED_MS	1000
+
+/* Ids that a fresh body skips past those its predecessor may have used. */
+#define ID_MARGIN (UINT64_C(1) << 20)
+
+static void start_body(struct body_ref *ref);
+
+/* What a body is made of */
+
+/* Half of the descriptors, at two a connection, bound what a body can hold,
+ * whatever max_connections is or becomes. */
+static uint32_t
+slots_for(uint64_t nofile)
+{
+	uint64_t slots = nofile / 2;
+
+	return (uint32_t)(slots < BODY_SLOTS_MAX ? slots : BODY_SLOTS_MAX);
+}
+
+/* The descriptors that connections and listeners leave, at two a pipe. */
+static uint32_t
+pipes_for(const struct plan *plan, uint64_t nofile)
+{
+	uint64_t taken = 2 * (uint64_t)plan->max_connections +
+	    2 * (uint64_t)plan->listeners.count + CONFIG_FD_RESERVE / 2;
+	uint64_t left = nofile > taken ? nofile - taken : 0;
+
+	if (left / 2 > BODY_PIPES_MAX)
+		return BODY_PIPES_MAX;
+	return left / 2 < 8 ? 8 : (uint32_t)(left / 2);
+}
+
+static int
+make_body(struct body_ref *ref)
+{
+	const struct master *m = ref->master;
+	struct rlimit limit = {0};
+	struct body_spec spec = {
+	    .index = ref->index,
+	    .first_id = ref->first_id,
+	    .plan = m->plan,
+	    .drop = m->drops,
+	};
+	int rc;
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	spec.slots_max = slots_for(limit.rlim_cur);
+	spec.pipes_max = pipes_for(m->plan, limit.rlim_cur);
+	ref->body_fd = body_create(&spec);
+	if (ref->body_fd < 0)
+		return ref->body_fd;
+	rc = body_map(ref->body_fd, 0, &ref->body);
+	if (rc < 0) {
+		close(ref->body_fd);
+		ref->body_fd = -1;
+	}
+	return rc;
+}
+
+static void
+drop_body(struct body_ref *ref)
+{
+	courier_close(ref);
+	if (ref->body_fd >= 0) {
+		body_unmap(&ref->body);
+		close(ref->body_fd);
+	}
+	ref->body_fd = -1;
+	ref->deaths = 0;
+	ref->is_lost = false;
+}
+
+/* Ends and beginnings */
+
+static void
+on_next(struct loop_timer *timer)
+{
+	start_body(timer->arg);
+}
+
+static void
+start_later(struct body_ref *ref)
+{
+	uint64_t lived = loop_now_ms(ref->master->loop) - ref->started_ms;
+
+	if (lived >= SETTLED_MS)
+		ref->delay_ms = 0;
+	else
+		ref->delay_ms =
+		    ref->delay_ms == 0 ? DELAY_FIRST_MS : 2 * ref->delay_ms;
+	if (ref->delay_ms > DELAY_LAST_MS)
+		ref->delay_ms = DELAY_LAST_MS;
+	loop_timer_set(ref->master->loop, &ref->next_timer, ref->delay_ms);
+}
+
+static int
+try_start(struct body_ref *ref)
+{
+	const struct master *m = ref->master;
+	struct spawn_fds fds = {
+	    .board_read_fd = m->board_read_fd,
+	    .board_write_fd = m->board_fd,
+	};
+	pid_t pid;
+	int rc = make_body(ref);
+
+	if (rc < 0)
+		return rc;
+	fds.body_fd = ref->body_fd;
+	rc = courier_open(ref, &fds.channel_fd);
+	if (rc < 0)
+		return rc;
+	pid = spawn_holder(ref->index, &fds);
+	close(fds.channel_fd);
+	if (pid < 0)
+		return (int)pid;
+	ref->holder_pid = pid;
+	return 0;
+}
+
+static void
+start_body(struct body_ref *ref)
+{
+	int rc;
+
+	ref->started_ms = loop_now_ms(ref->master->loop);
+	ref->log_budget = COURIER_LINES_A_SECOND;
+	rc = try_start(ref);
+	if (rc == 0)
+		return;
+	log_error("can't start worker %u, trying again: %s", ref->index,
+	    strerror(-rc));
+	drop_body(ref);
+	start_later(ref);
+}
+
+static uint64_t
+next_first_id(const struct body_ref *ref)
+{
+	uint64_t seen = ref->body_fd < 0 ? 0 : ref->body.head->next_id;
+	uint64_t id = ref->first_id;
+
+	/* The worker wrote it: believed as long as it is plausible. */
+	if (seen >= id && seen - id < UINT64_C(1) << 48)
+		id = seen - seen % PLAN_WORKERS_MAX + ref->index + 1;
+	return id + ID_MARGIN * PLAN_WORKERS_MAX;
+}
+
+/* A body without holder and without worker is over. */
+static void
+end_body(struct body_ref *ref)
+{
+	struct master *m = ref->master;
+	bool is_last = true;
+
+	deaths_note(ref);
+	ref->first_id = next_first_id(ref);
+	drop_body(ref);
+	if (m->phase == MASTER_SERVING) {
+		log_error("worker %u's body is gone with its connections, a "
+			  "new one is started",
+		    ref->index);
+		start_later(ref);
+		return;
+	}
+	for (uint32_t i = 0; i < m->bodies.count; i++)
+		is_last = is_last && m->bodies.refs[i].body_fd < 0;
+	if (is_last)
+		master_on_empty(m);
+}
+
+static void
+on_holder_end(struct body_ref *ref)
+{
+	ref->holder_pid = 0;
+	if (ref->worker_pidfd < 0 ||
+	    syscall(SYS_pidfd_send_signal, ref->worker_pidfd, 0, NULL, 0) < 0) {
+		end_body(ref);
+		return;
+	}
+	ref->is_lost = true;
+	(void)snprintf(ref->fault, sizeof(ref->fault),
+	    "its holder is gone: the next death of this worker ends its "
+	    "connections");
+	log_error("the holder of worker %u was killed: the worker goes on, "
+		  "but its next death ends its connections",
+	    ref->index);
+}
+
+void
+bodies_reap(struct master *m)
+{
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		struct body_ref *ref = &m->bodies.refs[i];
+
+		if (ref->holder_pid != 0 &&
+		    waitpid(ref->holder_pid, NULL, WNOHANG) == ref->holder_pid)
+			on_holder_end(ref);
+	}
+}
+
+static void
+on_worker_gone(struct body_ref *ref)
+{
+	if (ref->is_lost)
+		end_body(ref);
+}
+
+/* Once a second: what the bodies look like, and fresh log budgets. */
+
+static void
+check_body(struct body_ref *ref)
+{
+	struct body_head *head = ref->body.head;
+	const char *fault = body_head_fault(head, ref->body.size);
+
+	deaths_note(ref);
+	if (fault == NULL)
+		return;
+	if (ref->fault[0] == '\0')
+		log_error("the body of worker %u is damaged, it will be "
+			  "replaced: %s",
+		    ref->index, fault);
+	(void)snprintf(ref->fault, sizeof(ref->fault),
+	    "its body was damaged and replaced: %s", fault);
+	/* Its successor will find the same and give up, and so the holder. */
+	if (ref->worker_pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd,
+		    SIGKILL, NULL, 0);
+}
+
+static void
+on_check(struct loop_timer *timer)
+{
+	struct master *m = timer->arg;
+
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		struct body_ref *ref = &m->bodies.refs[i];
+
+		if (ref->body_fd >= 0)
+			check_body(ref);
+		ref->log_budget = COURIER_LINES_A_SECOND;
+		if (ref->log_lost > 0)
+			log_warn("worker %u logs too much lines_dropped=%llu",
+			    ref->index, (unsigned long long)ref->log_lost);
+		ref->log_lost = 0;
+	}
+	loop_timer_set(m->loop, timer, CHECK_MS);
+}
+
+int
+bodies_start(struct master *m, uint32_t count)
+{
+	m->bodies.refs = calloc(count, sizeof(*m->bodies.refs));
+	if (m->bodies.refs == NULL)
+		return -ENOMEM;
+	m->bodies.count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct body_ref *ref = &m->bodies.refs[i];
+
+		*ref = (struct body_ref){
+		    .master = m,
+		    .index = i,
+		    .body_fd = -1,
+		    .channel_fd = -1,
+		    .worker_pidfd = -1,
+		    .first_id = i + 1,
+		    .worker_gone = on_worker_gone,
+		    .next_timer = {.due = on_next, .arg = ref},
+		};
+		start_body(ref);
+	}
+	m->bodies.check_timer =
+	    (struct loop_timer){.due = on_check, .arg = m};
+	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);
+	return 0;
+}
+
+bool
+bodies_follow(const struct master *m, uint64_t generation)
+{
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		if (m->bodies.refs[i].acknowledged != generation)
+			return false;
+	}
+	return true;
+}
+
+/* Orders to all */
+
+void
+bodies_tell(struct master *m)
+{
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		struct body_ref *ref = &m->bodies.refs[i];
+
+		loop_timer_cancel(m->loop, &ref->next_timer);
+		if (ref->body_fd >= 0)
+			courier_order(ref);
+	}
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		if (m->bodies.refs[i].body_fd >= 0)
+			return;
+	}
+	master_on_empty(m);
+}
+
+void
+bodies_kill(struct master *m)
+{
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		struct body_ref *ref = &m->bodies.refs[i];
+
+		/* The holder first, or it would start another worker. */
+		if (ref->holder_pid != 0)
+			(void)kill(ref->holder_pid, SIGKILL);
+		if (ref->worker_pidfd >= 0)
+			(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd,
+			    SIGKILL, NULL, 0);
+	}
+}
+
+void
+bodies_release(struct master *m)
+{
+	for (uint32_t i = 0; i < m->bodies.count; i++)
+		drop_body(&m->bodies.refs[i]);
+	loop_timer_cancel(m->loop, &m->bodies.check_timer);
+	free(m->bodies.refs);
+	m->bodies.refs = NULL;
+	m->bodies.count = 0;
+}

@@ -1,0 +1,62 @@
+/*
+ * body_ref - a body, as its master sees it.
+ *
+ * Runs in: master.  bodies.c owns them; courier.c and deaths.c each keep a
+ * part.
+ */
+#ifndef SRVD_MASTER_BODY_REF_H
+#define SRVD_MASTER_BODY_REF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "server/master/loop.h"
+#include "server/state/body.h"
+
+struct master;
+
+struct body_ref;
+
+typedef void body_gone_fn(struct body_ref *ref);
+
+struct body_ref {
+	struct master *master;
+	uint32_t index;
+	int body_fd;	  /* -1: no body */
+	struct body body; /* read-only (Y2) */
+	uint64_t first_id;
+
+	int channel_fd; /* our end, -1: none */
+	struct loop_watch channel;
+	bool is_told; /* of the log level and the phase */
+	bool is_plan_sent;
+	uint32_t next_socket;	 /* the first not sent yet */
+	uint64_t acknowledged;	 /* generation that its worker has all of */
+
+	pid_t holder_pid; /* 0: none */
+	pid_t worker_pid; /* as the kernel told, 0: none known */
+	int worker_pidfd; /* -1: none */
+	struct loop_watch worker_end;
+	bool is_lost; /* its holder is dead, the worker lives on */
+	body_gone_fn *worker_gone; /* told that a worker has ended */
+
+	uint32_t deaths;	  /* that were seen */
+	uint64_t respawns;	  /* over all bodies of this index */
+	bool has_death;
+	struct body_death death;  /* a checked copy of the last one */
+	char fault[96];		  /* what is broken about it, or empty */
+	uint64_t started_ms;
+	uint64_t delay_ms; /* before the next body of this index */
+	struct loop_timer next_timer;
+	uint32_t log_budget; /* lines it may still log this second */
+	uint64_t log_lost;
+};
+
+struct bodies {
+	struct body_ref *refs;
+	uint32_t count;
+	struct loop_timer check_timer;
+};
+
+#endif

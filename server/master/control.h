@@ -1,0 +1,44 @@
+/*
+ * control - the control socket: Varlink over sockaddr_un.
+ *
+ * Runs in: master.  Never blocks, and nothing that a client sends can end,
+ * stall or grow the master beyond the limits below.
+ */
+#ifndef SRVD_MASTER_CONTROL_H
+#define SRVD_MASTER_CONTROL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/attr.h"
+
+struct control;
+struct master;
+
+struct control_limits {
+	uint32_t clients;  /* at most, at a time */
+	uint32_t kept;     /* of them for root and the master's own user */
+	uint64_t idle_ms;  /* without a call: may be put out for another */
+	uint64_t half_ms;  /* for the rest of a message */
+	uint64_t take_ms;  /* for taking some of an answer */
+	uint64_t pause_ms; /* of accepting, when descriptors are short */
+};
+extern const struct control_limits control_limits_default;
+
+/*
+ * Bind and listen on plan's control path.  A socket file there that nobody
+ * listens on is replaced; anything else is -EADDRINUSE or -EEXIST.  Returns 0
+ * or -errno with a sentence in why.
+ */
+must_check int control_open(struct master *m, struct control **control,
+    char *why, size_t why_size);
+/* The same with other limits. */
+must_check int control_open_limited(struct master *m,
+    const struct control_limits *limits, struct control **control, char *why,
+    size_t why_size);
+
+/* Take no more calls, drop the clients and remove the socket's file, if it is
+ * still ours.  NULL is ignored. */
+void control_close(struct control *control);
+
+#endif

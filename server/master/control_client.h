@@ -1,0 +1,44 @@
+/*
+ * control_client - those who have connected to the control socket.
+ *
+ * Runs in: master.  Knows nothing of: the listening socket, what methods do.
+ *
+ * Invariants
+ *  N1  A client has at most one call open: the next is taken from its buffer
+ *      only when the answer of the one before has been taken by the client.
+ *      So answers keep their order, and no more than one waits.
+ *  N2  One round of the loop handles at most one call of each client.
+ *  N3  Nothing a client does or leaves undone outlasts the limits below.
+ */
+#ifndef SRVD_MASTER_CONTROL_CLIENT_H
+#define SRVD_MASTER_CONTROL_CLIENT_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "common/attr.h"
+#include "server/master/control.h"
+
+struct control_client;
+struct loop;
+TAILQ_HEAD(control_clients_list, control_client);
+
+struct control_clients {
+	struct master *m;
+	struct loop *loop;
+	struct control_limits limits;
+	struct control_clients_list list;
+	uint32_t count;
+	uint32_t ordinary; /* of them neither root nor the master's user */
+	bool refused;      /* somebody was, since there was last a place */
+};
+
+void control_clients_init(struct control_clients *clients, struct master *m,
+    const struct control_limits *limits);
+/* Drop them all. */
+void control_clients_release(struct control_clients *clients);
+
+/* Take over the connected socket fd, or close it if there is no place. */
+void control_clients_admit(struct control_clients *clients, int fd);
+
+#endif

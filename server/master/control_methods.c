@@ -1,0 +1,111 @@
+/*
+ * control_methods - what each method of io.srvd.Control does.
+ *
+ * A method is one row below and one handler.  Access and streaming are
+ * checked once, before any handler runs; parameters are unpacked strictly,
+ * so a handler sees only what its signature in the .varlink file allows.
+ *
+ * Runs in: master.  Never blocks; never ends the master.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "server/master/control_methods.h"
+#include "server/master/status.h"
+
+static int
+service_find(const struct plan *plan, const char *name, uint32_t *index)
+{
+	for (uint32_t i = 0; i < plan->services.count; i++) {
+		const struct plan_service *service = plan_service(plan, i);
+
+		if (strcmp(plan_string(plan, service->name), name) == 0) {
+			*index = i;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static int
+method_get_status(struct master *m, struct call *call)
+{
+	const char *name = NULL;
+	uint32_t service = 0;
+	const struct call_param params[] = {
+	    {"service", CALL_STRING, true, &name},
+	};
+
+	if (call_unpack(call, params, ARRAY_LEN(params)) < 0)
+		return call_invalid(call);
+	if (name != NULL && service_find(master_plan(m), name, &service) < 0)
+		return call_error(call, "NoSuchService", "service", name);
+	return call_reply(call,
+	    control_status(m, name == NULL ? NULL : &service));
+}
+
+/* clang-format off */
+static const struct method methods[] = {
+	/* name           access         streams  handler */
+	{ "GetStatus",    ACCESS_READ,   false,   method_get_status },
+};
+/* clang-format on */
+
+const struct interface control_interface_ours = {
+    .name = "io.srvd.Control",
+    .description = control_description_ours,
+    .methods = methods,
+    .methods_count = ARRAY_LEN(methods),
+};
+
+const struct interface *const control_interfaces[] = {
+    &control_interface_service,
+    &control_interface_ours,
+};
+const size_t control_interfaces_count = ARRAY_LEN(control_interfaces);
+
+const struct interface *
+control_interface_find(const char *name)
+{
+	for (size_t i = 0; i < control_interfaces_count; i++) {
+		if (strcmp(control_interfaces[i]->name, name) == 0)
+			return control_interfaces[i];
+	}
+	return NULL;
+}
+
+/* name is interface.Method. */
+static const struct method *
+method_find(const char *name)
+{
+	for (size_t i = 0; i < control_interfaces_count; i++) {
+		const struct interface *interface = control_interfaces[i];
+		size_t length = strlen(interface->name);
+
+		if (strncmp(name, interface->name, length) != 0 ||
+		    name[length] != '.')
+			continue;
+		for (size_t j = 0; j < interface->methods_count; j++) {
+			if (strcmp(interface->methods[j].name,
+				name + length + 1) == 0)
+				return &interface->methods[j];
+		}
+	}
+	return NULL;
+}
+
+int
+control_call(struct master *m, struct call *call)
+{
+	const struct method *method = method_find(call->name);
+
+	if (method == NULL)
+		return call_service_error(call, "MethodNotFound", "method",
+		    call->name);
+	if (method->access == ACCESS_CHANGE && !call->may_change)
+		return call_service_error(call, "PermissionDenied", NULL, NULL);
+	if (method->streams && !call->more)
+		return call_service_error(call, "ExpectedMore", NULL, NULL);
+	return method->run(m, call);
+}

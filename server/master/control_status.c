@@ -1,0 +1,213 @@
+/*
+ * control_status - the reply of GetStatus.
+ *
+ * Every function returns an object that the caller owns, or NULL when out of
+ * memory; json_pack() passes a NULL inside on to the whole, and frees the rest.
+ *
+ * Runs in: master.  Knows of the gateway only what status.h tells.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/version.h"
+#include "server/master/control_methods.h"
+#include "server/master/status.h"
+
+/* Varlink's integers are signed. */
+static json_int_t
+number(uint64_t value)
+{
+	return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
+}
+
+/* Text as it is, or with '?' for what is not ASCII if it is not UTF-8: a path
+ * may be any bytes. */
+static json_t *
+text_json(const char *text)
+{
+	json_t *string = json_string(text);
+	char *copy;
+
+	if (string != NULL)
+		return string;
+	copy = strdup(text);
+	if (copy == NULL)
+		return NULL;
+	for (char *p = copy; *p != '\0'; p++) {
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	}
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
+static json_t *
+config_json(const struct plan *plan, const struct gateway_status *status)
+{
+	return json_pack("{s:o, s:I}", "path",
+	    text_json(plan_string(plan, plan->config_path)), "loaded_at_us",
+	    number(status->loaded_at_us));
+}
+
+static json_t *
+reload_json(const struct gateway_status *status)
+{
+	const char *message = status->reload_message;
+
+	return json_pack("{s:b, s:I, s:o}", "ok", (int)status->reload_ok,
+	    "at_us", number(status->reload_at_us), "message",
+	    text_json(message == NULL ? "" : message));
+}
+
+static json_t *
+death_json(const struct worker_status *status)
+{
+	if (!status->has_death)
+		return json_null();
+	return json_pack("{s:I, s:s, s:i, s:I}", "at_us",
+	    number(status->death_at_us), "cause", status->death_cause, "signal",
+	    status->death_signal, "culprit", number(status->death_culprit));
+}
+
+static json_t *
+worker_json(const struct master *m, uint32_t i)
+{
+	struct worker_status status = {.pid = 0};
+	json_t *worker;
+
+	status_worker(m, i, &status);
+	worker = json_pack("{s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:o}", "index",
+	    number(i), "pid", (json_int_t)status.pid, "holder_pid",
+	    (json_int_t)status.holder_pid, "state", status.state, "connections",
+	    number(status.connections), "accepted", number(status.accepted),
+	    "respawns", number(status.respawns), "last_death",
+	    death_json(&status));
+	if (status.fault != NULL &&
+	    json_object_set_new(worker, "fault", text_json(status.fault)) < 0) {
+		json_decref(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+static json_t *
+listener_json(const struct master *m, uint32_t i)
+{
+	const struct plan *plan = master_plan(m);
+	const struct plan_listener *listener = plan_listener(plan, i);
+	const struct plan_service *service =
+	    plan_service(plan, listener->service);
+	struct addr bound = {.kind = ADDR_NONE};
+	char text[ADDR_TEXT_SIZE];
+
+	status_listener_bound(m, i, &bound);
+	return json_pack("{s:o, s:o, s:o}", "address",
+	    text_json(plan_string(plan, listener->text)), "bound",
+	    text_json(addr_format(&bound, text)), "service",
+	    text_json(plan_string(plan, service->name)));
+}
+
+static json_t *
+backend_json(const struct master *m, uint32_t i)
+{
+	const struct plan *plan = master_plan(m);
+	const struct plan_backend *backend = plan_backend(plan, i);
+	struct backend_status status = {.state = "up", .admin = "ready"};
+
+	status_backend(m, i, &status);
+	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I}", "name",
+	    text_json(plan_string(plan, backend->name)), "address",
+	    text_json(plan_string(plan, backend->text)), "state", status.state,
+	    "admin", status.admin, "connections", number(status.connections),
+	    "accepted", number(status.accepted), "failed",
+	    number(status.failed));
+}
+
+typedef json_t *row_fn(const struct master *m, uint32_t i);
+
+/* The rows from first on, as an array. */
+static json_t *
+rows_json(const struct master *m, row_fn *row, uint32_t first, uint32_t count)
+{
+	json_t *rows = json_array();
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (json_array_append_new(rows, row(m, first + i)) < 0) {
+			json_decref(rows);
+			return NULL;
+		}
+	}
+	return rows;
+}
+
+static json_t *
+service_json(const struct master *m, uint32_t i)
+{
+	const struct plan *plan = master_plan(m);
+	const struct plan_service *service = plan_service(plan, i);
+	struct service_status status = {.connections = 0};
+
+	status_service(m, i, &status);
+	return json_pack("{s:o, s:I, s:I, s:I, s:o}", "name",
+	    text_json(plan_string(plan, service->name)), "connections",
+	    number(status.connections), "accepted", number(status.accepted),
+	    "refused", number(status.refused), "backends",
+	    rows_json(m, backend_json, service->first_backend,
+		service->backends));
+}
+
+static json_t *
+totals_json(const struct master *m)
+{
+	struct totals_status status = {.connections = 0};
+
+	status_totals(m, &status);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	    "connections", number(status.connections), "accepted",
+	    number(status.accepted), "refused", number(status.refused),
+	    "failed_dials", number(status.failed_dials), "bytes_up",
+	    number(status.bytes_up), "bytes_down", number(status.bytes_down),
+	    "deaths", number(status.deaths), "culprits",
+	    number(status.culprits), "log_dropped", number(status.log_dropped));
+}
+
+static json_t *
+listeners_json(const struct master *m, const uint32_t *service)
+{
+	const struct plan *plan = master_plan(m);
+	const struct plan_service *row;
+
+	if (service == NULL)
+		return rows_json(m, listener_json, 0, plan->listeners.count);
+	row = plan_service(plan, *service);
+	return rows_json(m, listener_json, row->first_listener, row->listeners);
+}
+
+static json_t *
+services_json(const struct master *m, const uint32_t *service)
+{
+	if (service != NULL)
+		return rows_json(m, service_json, *service, 1);
+	return rows_json(m, service_json, 0, master_plan(m)->services.count);
+}
+
+json_t *
+control_status(const struct master *m, const uint32_t *service)
+{
+	const struct plan *plan = master_plan(m);
+	struct gateway_status status = {.workers = 0};
+
+	status_gateway(m, &status);
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
+			 "s:o}",
+	    "version", SRVD_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
+	    number(status.uptime_s), "generation", number(plan->generation),
+	    "max_connections", number(plan->max_connections), "config",
+	    config_json(plan, &status), "last_reload", reload_json(&status),
+	    "workers", rows_json(m, worker_json, 0, status.workers),
+	    "listeners", listeners_json(m, service), "services",
+	    services_json(m, service), "totals", totals_json(m));
+}

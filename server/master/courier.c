@@ -1,0 +1,326 @@
+/*
+ * courier - what the master and a worker tell each other; see courier.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "server/master/courier.h"
+#include "server/master/deaths.h"
+#include "server/master/logger.h"
+#include "server/master/master.h"
+#include "server/state/channel.h"
+
+#define MESSAGES_A_ROUND 64
+
+/* The worker's process */
+
+static void
+drop_worker(struct body_ref *ref)
+{
+	if (ref->worker_pidfd >= 0) {
+		loop_remove(ref->master->loop, &ref->worker_end);
+		close(ref->worker_pidfd);
+	}
+	ref->worker_pidfd = -1;
+	ref->worker_pid = 0;
+}
+
+static void
+on_worker_end(struct loop_watch *watch, uint32_t events)
+{
+	struct body_ref *ref = watch->arg;
+
+	(void)events;
+	drop_worker(ref);
+	deaths_note(ref);
+	ref->worker_gone(ref);
+}
+
+static pid_t
+parent_of(pid_t pid)
+{
+	char path[64];
+	char text[512];
+	const char *end;
+	FILE *file;
+	size_t n;
+	int parent;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	n = fread(text, 1, sizeof(text) - 1, file);
+	(void)fclose(file);
+	text[n] = '\0';
+	/* The name in brackets may hold anything, brackets too. */
+	end = strrchr(text, ')');
+	if (end == NULL || sscanf(end + 1, " %*c %d", &parent) != 1)
+		return 0;
+	return parent;
+}
+
+/*
+ * The kernel says who sent the hello.  That it is a child of our holder is
+ * checked after the pidfd is there, so that a number that was given to
+ * another process meanwhile is not taken for it (M1).
+ */
+static void
+greet(struct body_ref *ref, pid_t pid)
+{
+	int fd;
+
+	deaths_note(ref);
+	if (pid <= 0 || pid == ref->worker_pid)
+		return;
+	drop_worker(ref);
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0)
+		return;
+	if (parent_of(pid) != ref->holder_pid) {
+		close(fd);
+		return;
+	}
+	ref->worker_pid = pid;
+	ref->worker_pidfd = fd;
+	ref->worker_end = (struct loop_watch){
+	    .fd = fd,
+	    .events = EPOLLIN,
+	    .ready = on_worker_end,
+	    .arg = ref,
+	};
+	if (loop_add(ref->master->loop, &ref->worker_end) < 0) {
+		close(fd);
+		ref->worker_pidfd = -1;
+	}
+}
+
+/* Sending */
+
+static int
+send_plan(struct body_ref *ref)
+{
+	const struct master *m = ref->master;
+	struct channel_message message;
+
+	channel_init(&message, CHANNEL_PLAN);
+	message.generation = m->plan->generation;
+	return channel_send(ref->channel_fd, &message, &m->plan_fd, 1);
+}
+
+/* The next sockets in a row; numbers without one end it. */
+static int
+send_sockets(struct body_ref *ref)
+{
+	const struct master *m = ref->master;
+	struct channel_message message;
+	int fds[CHANNEL_FDS_MAX];
+	int rc;
+
+	channel_init(&message, CHANNEL_LISTENERS);
+	message.generation = m->plan->generation;
+	while (ref->next_socket < m->listeners.count &&
+	    listeners_fd(&m->listeners, ref->next_socket, ref->index) < 0)
+		ref->next_socket++;
+	message.first = ref->next_socket;
+	while (message.count < CHANNEL_FDS_MAX) {
+		int fd = listeners_fd(&m->listeners,
+		    message.first + message.count, ref->index);
+
+		if (fd < 0)
+			break;
+		fds[message.count++] = fd;
+	}
+	if (message.count == 0)
+		return 0;
+	rc = channel_send(ref->channel_fd, &message, fds, message.count);
+	if (rc == 0)
+		ref->next_socket += message.count;
+	return rc;
+}
+
+/* What the worker has not acknowledged, as far as the channel takes it. */
+static int
+send_rest(struct body_ref *ref)
+{
+	const struct master *m = ref->master;
+	int rc;
+
+	if (ref->acknowledged == m->plan->generation ||
+	    m->phase != MASTER_SERVING)
+		return 0;
+	if (!ref->is_plan_sent) {
+		rc = send_plan(ref);
+		if (rc < 0)
+			return rc;
+		ref->is_plan_sent = true;
+	}
+	while (ref->next_socket < m->listeners.count) {
+		rc = send_sockets(ref);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+send_orders(struct body_ref *ref)
+{
+	const struct master *m = ref->master;
+	struct channel_message message;
+	uint64_t now = loop_now_ms(m->loop);
+	int rc;
+
+	channel_init(&message, CHANNEL_LEVEL);
+	message.level = m->level;
+	rc = channel_send(ref->channel_fd, &message, NULL, 0);
+	if (rc < 0 || m->phase == MASTER_SERVING)
+		return rc;
+	channel_init(&message,
+	    m->phase == MASTER_DRAINING ? CHANNEL_DRAIN : CHANNEL_STOP);
+	message.ms = m->stop_at_ms > now ? m->stop_at_ms - now : 0;
+	return channel_send(ref->channel_fd, &message, NULL, 0);
+}
+
+static void
+send_all(struct body_ref *ref)
+{
+	int rc = ref->is_told ? 0 : send_orders(ref);
+
+	if (rc == 0)
+		ref->is_told = true;
+	if (rc == 0)
+		rc = send_rest(ref);
+	/* Full: go on when there is room.  Else the worker is dead, and its
+	 * successor's hello starts anew. */
+	(void)!loop_change(ref->master->loop, &ref->channel,
+	    rc == -EAGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+void
+courier_order(struct body_ref *ref)
+{
+	ref->is_told = false;
+	send_all(ref);
+}
+
+/* Receiving */
+
+static void
+on_hello(struct body_ref *ref, pid_t pid)
+{
+	greet(ref, pid);
+	ref->is_plan_sent = false;
+	ref->next_socket = 0;
+	ref->is_told = false;
+	send_all(ref);
+}
+
+static void
+on_log(struct body_ref *ref, struct channel_message *message)
+{
+	enum log_level level = message->level > LEVEL_DEBUG ?
+	    LEVEL_DEBUG :
+	    (enum log_level)message->level;
+
+	if (ref->log_budget == 0) {
+		ref->log_lost++;
+		return;
+	}
+	ref->log_budget--;
+	message->text[message->text_length < CHANNEL_TEXT_MAX ?
+		message->text_length :
+		CHANNEL_TEXT_MAX - 1] = '\0';
+	if (log_wants(level))
+		logger_write_worker(level, ref->index, message->text);
+}
+
+static void
+on_message(struct body_ref *ref, struct channel_message *message,
+    struct channel_extra *extra)
+{
+	channel_close_fds(extra, 0);
+	switch ((enum channel_type)message->type) {
+	case CHANNEL_HELLO:
+		on_hello(ref, extra->pid);
+		break;
+	case CHANNEL_READY:
+		if (message->generation == ref->master->plan->generation)
+			ref->acknowledged = message->generation;
+		break;
+	case CHANNEL_LOG:
+		on_log(ref, message);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_channel(struct loop_watch *watch, uint32_t events)
+{
+	static struct channel_message message;
+	static struct channel_extra extra;
+	struct body_ref *ref = watch->arg;
+	int rc;
+
+	for (int i = 0; i < MESSAGES_A_ROUND; i++) {
+		rc = channel_receive(ref->channel_fd, &message, &extra);
+		if (rc == 1)
+			on_message(ref, &message, &extra);
+		else if (rc != -EPROTO)
+			break;
+	}
+	if ((events & EPOLLOUT) != 0)
+		send_all(ref);
+	/* The end: the body's table is gone, its holder is about to be
+	 * reaped. */
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+		loop_remove(ref->master->loop, watch);
+}
+
+int
+courier_open(struct body_ref *ref, int *theirs)
+{
+	int pair[2];
+	int rc = channel_open(pair);
+
+	if (rc < 0)
+		return rc;
+	ref->channel_fd = pair[0];
+	ref->channel = (struct loop_watch){
+	    .fd = pair[0],
+	    .events = EPOLLIN,
+	    .ready = on_channel,
+	    .arg = ref,
+	};
+	rc = loop_add(ref->master->loop, &ref->channel);
+	if (rc < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		ref->channel_fd = -1;
+		return rc;
+	}
+	*theirs = pair[1];
+	return 0;
+}
+
+void
+courier_close(struct body_ref *ref)
+{
+	drop_worker(ref);
+	if (ref->channel_fd >= 0) {
+		loop_remove(ref->master->loop, &ref->channel);
+		close(ref->channel_fd);
+	}
+	ref->channel_fd = -1;
+	ref->acknowledged = 0;
+	ref->is_plan_sent = false;
+	ref->is_told = false;
+	ref->next_socket = 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * courier - what the master and the worker of a body tell each other.
+ *
+ * Runs in: master.  Never blocks: what the channel does not take now is sent
+ * when there is room, and again to a successor of the worker (its hello says
+ * that there is one) until it is acknowledged.
+ */
+#ifndef SRVD_MASTER_COURIER_H
+#define SRVD_MASTER_COURIER_H
+
+#include "common/attr.h"
+#include "server/master/body_ref.h"
+
+/* Lines of log a worker may have written in a second. */
+#define COURIER_LINES_A_SECOND 500
+
+/* Make a channel and watch our end; *theirs is for the body's table, and the
+ * caller's to close.  Returns 0 or -errno. */
+must_check int courier_open(struct body_ref *ref, int *theirs);
+
+/* Close the channel, forget the worker. */
+void courier_close(struct body_ref *ref);
+
+/* The log level or the phase has changed: tell the worker. */
+void courier_order(struct body_ref *ref);
+
+#endif

@@ -1,0 +1,295 @@
+/*
+ * master - the process that binds, supervises and answers; see master.h.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/attr.h"
+#include "common/log.h"
+#include "common/title.h"
+#include "common/version.h"
+#include "server/config/config.h"
+#include "server/master/logger.h"
+#include "server/master/master.h"
+
+/* What a stop may take beyond its drain timeout before it is forced. */
+#define STOP_GRACE_MS 3000
+
+static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+
+static uint64_t
+clock_ms(clockid_t clock)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Stopping */
+
+void
+master_on_empty(struct master *m)
+{
+	loop_stop(m->loop);
+}
+
+static void
+on_stop_timer(struct loop_timer *timer)
+{
+	struct master *m = timer->arg;
+
+	log_warn("workers did not end in time and are killed");
+	bodies_kill(m);
+	/* What is killed is reaped, and that ends the loop; unless even that
+	 * fails. */
+	if (m->phase == MASTER_STOPPING)
+		loop_timer_set(m->loop, timer, STOP_GRACE_MS);
+	m->phase = MASTER_STOPPING;
+}
+
+void
+master_stop(struct master *m, uint64_t drain_ms)
+{
+	enum master_phase phase =
+	    drain_ms == 0 ? MASTER_STOPPING : MASTER_DRAINING;
+
+	if (m->phase >= phase)
+		phase = MASTER_STOPPING;
+	if (m->phase == MASTER_STOPPING)
+		return;
+	if (phase == MASTER_STOPPING)
+		drain_ms = 0;
+	log_info("stopping: %s",
+	    drain_ms == 0 ? "connections are closed" :
+			    "connections may go on for the drain timeout");
+	m->phase = phase;
+	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
+	loop_timer_set(m->loop, &m->stop_timer, drain_ms + STOP_GRACE_MS);
+	bodies_tell(m);
+	listeners_close(&m->listeners);
+}
+
+/* Signals */
+
+static void
+on_signal(struct master *m, int sig)
+{
+	switch (sig) {
+	case SIGTERM:
+		master_stop(m,
+		    m->phase == MASTER_SERVING ? m->plan->drain_timeout_ms : 0);
+		break;
+	case SIGINT:
+		master_stop(m, 0);
+		break;
+	case SIGHUP:
+		log_warn("SIGHUP ignored: this version can't reload; restart "
+			 "to apply a changed configuration");
+		break;
+	case SIGUSR1:
+		logger_reopen();
+		break;
+	default:
+		bodies_reap(m);
+		break;
+	}
+}
+
+static void
+on_signals(struct loop_watch *watch, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(watch->fd, &info, sizeof(info)) == sizeof(info))
+		on_signal(watch->arg, (int)info.ssi_signo);
+}
+
+static int
+watch_signals(struct master *m)
+{
+	sigset_t set;
+	int fd;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(handled); i++)
+		sigaddset(&set, handled[i]);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return -errno;
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	m->signals = (struct loop_watch){
+	    .fd = fd,
+	    .events = EPOLLIN,
+	    .ready = on_signals,
+	    .arg = m,
+	};
+	return loop_add(m->loop, &m->signals);
+}
+
+/* Starting */
+
+static uint64_t
+raise_nofile(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 1024;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_max;
+}
+
+static int
+load_plan(struct master *m, const struct master_options *options)
+{
+	struct config_request request = {
+	    .path = options->config_path,
+	    .generation = 1,
+	    .nofile = raise_nofile(),
+	};
+	struct config_result result;
+
+	config_load(&request, &result);
+	for (size_t i = 0; i < result.errors_count; i++) {
+		const struct config_error *e = &result.errors[i];
+
+		if (e->line != 0)
+			log_error("%s:%u: %s", e->file, e->line, e->message);
+		else
+			log_error("%s: %s", e->file, e->message);
+	}
+	m->plan = result.plan;
+	m->plan_fd = result.plan_fd;
+	result.plan = NULL;
+	result.plan_fd = -1;
+	config_result_release(&result);
+	m->loaded_at_us = clock_ms(CLOCK_REALTIME) * 1000;
+	return m->plan == NULL ? -EINVAL : 0;
+}
+
+static int
+open_log(struct master *m, const struct master_options *options, char *why,
+    size_t why_size)
+{
+	int rc = logger_open(m->plan, options->log_to_stderr, why, why_size);
+
+	if (rc < 0)
+		return rc;
+	m->level = options->log_to_stderr && options->verbose > 0 ?
+	    LEVEL_DEBUG :
+	    (enum log_level)m->plan->log.level;
+	log_open(logger_write, m->level);
+	return 0;
+}
+
+static int
+open_board(struct master *m)
+{
+	int rc = board_create(&m->board_fd, &m->board_read_fd);
+
+	if (rc == 0)
+		rc = board_map(m->board_read_fd, &m->board);
+	if (rc < 0)
+		return rc;
+	m->board_head = board_map_head(m->board_fd);
+	if (m->board_head == NULL)
+		return -errno;
+	atomic_store(&m->board_head->generation, m->plan->generation);
+	return 0;
+}
+
+static int
+open_all(struct master *m, const struct master_options *options, char *why,
+    size_t why_size)
+{
+	int rc = load_plan(m, options);
+
+	(void)snprintf(why, why_size, "the configuration has errors");
+	if (rc == 0)
+		rc = open_log(m, options, why, why_size);
+	if (rc == 0)
+		rc = loop_new(&m->loop);
+	if (rc == 0)
+		rc = watch_signals(m);
+	if (rc == 0)
+		rc = open_board(m);
+	if (rc < 0)
+		return rc;
+	rc = listeners_open(&m->listeners, m->plan, why, why_size);
+	if (rc == 0)
+		rc = control_open(m, &m->control, why, why_size);
+	return rc;
+}
+
+static void
+close_all(struct master *m)
+{
+	bodies_release(m);
+	if (m->control != NULL)
+		control_close(m->control);
+	listeners_remove_files(&m->listeners);
+	listeners_release(&m->listeners);
+	if (m->loop != NULL)
+		loop_free(m->loop);
+	plan_unmap(m->plan);
+}
+
+static int
+serve(struct master *m)
+{
+	int rc = bodies_start(m, m->plan->workers);
+
+	if (rc == 0) {
+		log_info("srvd %s serves services=%u workers=%u "
+			 "max_connections=%u config=%s",
+		    SRVD_VERSION, m->plan->services.count, m->plan->workers,
+		    m->plan->max_connections,
+		    plan_string(m->plan, m->plan->config_path));
+		rc = loop_run(m->loop);
+	}
+	if (rc < 0) {
+		log_error("the master's loop failed: %s", strerror(-rc));
+		bodies_kill(m);
+	}
+	return rc;
+}
+
+int
+master_run(const struct master_options *options)
+{
+	struct master m = {
+	    .plan_fd = -1,
+	    .drops = geteuid() == 0,
+	    .started_ms = clock_ms(CLOCK_MONOTONIC),
+	};
+	char why[512] = "";
+	int rc;
+
+	m.stop_timer = (struct loop_timer){.due = on_stop_timer, .arg = &m};
+	title_set("srvd: master");
+	/* Orphaned workers come to us, so that none stays a zombie. */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	rc = open_all(&m, options, why, sizeof(why));
+	if (rc < 0)
+		log_error("srvd can't start: %s",
+		    why[0] != '\0' ? why : strerror(-rc));
+	else
+		rc = serve(&m);
+	if (m.phase != MASTER_SERVING)
+		log_info("stopped");
+	close_all(&m);
+	return rc < 0 ? 1 : 0;
+}

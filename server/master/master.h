@@ -1,0 +1,67 @@
+/*
+ * master - the process that binds, supervises and answers.
+ *
+ * Runs in: master.  It touches no client's data and never blocks once it
+ * serves; nothing that a client, a worker or a request sends can end it.
+ */
+#ifndef SRVD_MASTER_MASTER_H
+#define SRVD_MASTER_MASTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/master/bodies.h"
+#include "server/master/control.h"
+#include "server/master/listeners.h"
+#include "server/master/loop.h"
+#include "server/state/board.h"
+#include "server/state/plan.h"
+
+/* What the command line asked for. */
+struct master_options {
+	const char *config_path;
+	bool log_to_stderr; /* -d */
+	unsigned verbose;   /* how many -v */
+};
+
+enum master_phase {
+	MASTER_SERVING,
+	MASTER_DRAINING, /* waits for connections */
+	MASTER_STOPPING, /* waits for nothing */
+};
+
+struct master {
+	struct loop *loop;
+	const struct plan *plan; /* in force */
+	int plan_fd;
+	enum log_level level;
+	bool drops; /* started as root: everything else gives that up */
+
+	int board_fd;	   /* can write */
+	int board_read_fd; /* can't */
+	struct board board;
+	struct board_head *board_head;
+
+	struct listeners listeners;
+	struct bodies bodies;
+	struct control *control;
+
+	enum master_phase phase;
+	uint64_t stop_at_ms; /* when draining ends, by the loop's clock */
+	struct loop_timer stop_timer;
+	struct loop_watch signals;
+
+	uint64_t started_ms;   /* CLOCK_MONOTONIC */
+	uint64_t loaded_at_us; /* since the epoch */
+};
+
+/* Serve until told to stop.  Returns the program's exit status. */
+int master_run(const struct master_options *options);
+
+/* Stop: after at most drain_ms, 0: at once.  May be called again to hurry. */
+void master_stop(struct master *m, uint64_t drain_ms);
+
+/* All bodies have ended (bodies.c says so while stopping). */
+void master_on_empty(struct master *m);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * port_owner - who holds an address that is in use; see port_owner.h.
+ *
+ * /proc/net/tcp and tcp6 name the inode of every listening socket, and
+ * /proc/PID/fd which process has it open (proc(5)).
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/master/port_owner.h"
+
+#define STATE_LISTEN 0x0a
+
+/* The inode of a socket that listens on the port, in one of the tables. */
+static unsigned long
+find_inode(const char *table, uint16_t port)
+{
+	char line[512];
+	unsigned long inode = 0;
+	unsigned seen_port;
+	unsigned state;
+	FILE *file = fopen(table, "re");
+
+	if (file == NULL)
+		return 0;
+	while (inode == 0 && fgets(line, sizeof(line), file) != NULL) {
+		unsigned long found;
+
+		if (sscanf(line,
+			" %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s "
+			"%*s %*s %lu",
+			&seen_port, &state, &found) == 3 &&
+		    seen_port == port && state == STATE_LISTEN)
+			inode = found;
+	}
+	(void)fclose(file);
+	return inode;
+}
+
+static int
+has_socket(const char *pid, unsigned long inode)
+{
+	char path[320];
+	char link[64];
+	char wanted[64];
+	struct dirent *entry;
+	ssize_t n;
+	int found = 0;
+	DIR *dir;
+
+	(void)snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
+	(void)snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+	dir = opendir(path);
+	if (dir == NULL)
+		return 0;
+	while (!found && (entry = readdir(dir)) != NULL) {
+		(void)snprintf(path, sizeof(path), "/proc/%s/fd/%.32s", pid,
+		    entry->d_name);
+		n = readlink(path, link, sizeof(link) - 1);
+		if (n <= 0)
+			continue;
+		link[n] = '\0';
+		found = strcmp(link, wanted) == 0;
+	}
+	(void)closedir(dir);
+	return found;
+}
+
+static void
+name_process(const char *pid, char *text, size_t size)
+{
+	char path[64];
+	char name[64] = "";
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
+	file = fopen(path, "re");
+	if (file != NULL) {
+		if (fgets(name, sizeof(name), file) != NULL)
+			name[strcspn(name, "\n")] = '\0';
+		(void)fclose(file);
+	}
+	(void)snprintf(text, size, "%s (process %.16s)", name, pid);
+}
+
+void
+port_owner(const struct addr *addr, char *text, size_t size)
+{
+	unsigned long inode;
+	struct dirent *entry;
+	DIR *dir;
+
+	text[0] = '\0';
+	if (addr->kind != ADDR_TCP4 && addr->kind != ADDR_TCP6)
+		return;
+	inode = find_inode(addr->kind == ADDR_TCP4 ? "/proc/net/tcp" :
+						       "/proc/net/tcp6",
+	    addr->port);
+	/* A socket of both families stands in the other table. */
+	if (inode == 0 && addr->kind == ADDR_TCP4)
+		inode = find_inode("/proc/net/tcp6", addr->port);
+	dir = inode == 0 ? NULL : opendir("/proc");
+	if (dir == NULL)
+		return;
+	while (text[0] == '\0' && (entry = readdir(dir)) != NULL) {
+		if (isdigit((unsigned char)entry->d_name[0]) &&
+		    has_socket(entry->d_name, inode))
+			name_process(entry->d_name, text, size);
+	}
+	(void)closedir(dir);
+}

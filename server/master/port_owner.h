@@ -1,0 +1,17 @@
+/*
+ * port_owner - who holds an address that is in use, where the kernel tells.
+ *
+ * Runs in: master, while it reports a failed bind.  Reads /proc; blocks for as
+ * long as that takes.
+ */
+#ifndef SRVD_MASTER_PORT_OWNER_H
+#define SRVD_MASTER_PORT_OWNER_H
+
+#include <stddef.h>
+
+#include "common/addr.h"
+
+/* Write "NAME (process PID)" into text, or nothing if it can't be told. */
+void port_owner(const struct addr *addr, char *text, size_t size);
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * status - what the control socket may know of the master; see status.h.
+ */
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/master/deaths.h"
+#include "server/master/logger.h"
+#include "server/master/master.h"
+#include "server/master/status.h"
+
+struct loop *
+master_loop(struct master *m)
+{
+	return m->loop;
+}
+
+const struct plan *
+master_plan(const struct master *m)
+{
+	return m->plan;
+}
+
+static uint64_t
+monotonic_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Workers write these: any number may stand there, and the protocol's
+ * integers are signed. */
+static uint64_t
+counter(const _Atomic uint64_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed) &
+	    INT64_MAX;
+}
+
+static uint64_t
+live(const _Atomic uint32_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static uint64_t
+sum(uint64_t a, uint64_t b)
+{
+	return (a + b) & INT64_MAX;
+}
+
+void
+status_gateway(const struct master *m, struct gateway_status *status)
+{
+	*status = (struct gateway_status){
+	    .uptime_s = (monotonic_ms() - m->started_ms) / 1000,
+	    .loaded_at_us = m->loaded_at_us,
+	    .reload_ok = true,
+	    .reload_at_us = m->loaded_at_us,
+	    .reload_message = "loaded at the start",
+	    .workers = m->bodies.count,
+	};
+}
+
+static const char *
+worker_state(const struct master *m, const struct body_ref *ref)
+{
+	if (m->phase != MASTER_SERVING)
+		return "retiring";
+	if (ref->worker_pid != 0 &&
+	    ref->acknowledged == m->plan->generation)
+		return "running";
+	return "waiting";
+}
+
+void
+status_worker(const struct master *m, uint32_t i, struct worker_status *status)
+{
+	struct body_ref *ref = &m->bodies.refs[i];
+	const struct board_row *row = board_row(&m->board, i);
+
+	deaths_note(ref);
+	*status = (struct worker_status){
+	    .pid = ref->worker_pid,
+	    .holder_pid = ref->holder_pid,
+	    .state = worker_state(m, ref),
+	    .fault = ref->fault[0] == '\0' ? NULL : ref->fault,
+	    .connections = live(&row->connections),
+	    .respawns = ref->respawns,
+	    .has_death = ref->has_death,
+	    .death_at_us = ref->death.at_us & INT64_MAX,
+	    .death_cause = deaths_cause(ref),
+	    .death_signal = ref->death.cause == DEATH_EXIT ?
+		0 :
+		ref->death.status,
+	    .death_culprit = ref->death.culprit & INT64_MAX,
+	};
+	for (uint32_t s = 0; s < m->plan->services.count; s++)
+		status->accepted = sum(status->accepted,
+		    counter(&row->services[s].accepted));
+}
+
+void
+status_listener_bound(const struct master *m, uint32_t listener,
+    struct addr *bound)
+{
+	const struct plan_listener *row = plan_listener(m->plan, listener);
+
+	*bound = row->addr;
+	if (2 * listener < m->listeners.count)
+		bound->port = m->listeners.groups[2 * listener].bound.port;
+}
+
+void
+status_service(const struct master *m, uint32_t service,
+    struct service_status *status)
+{
+	memset(status, 0, sizeof(*status));
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		const struct board_service *row =
+		    &board_row(&m->board, i)->services[service];
+
+		status->connections += live(&row->connections);
+		status->accepted = sum(status->accepted,
+		    counter(&row->accepted));
+		status->refused = sum(status->refused,
+		    counter(&row->refused));
+	}
+}
+
+void
+status_backend(const struct master *m, uint32_t backend,
+    struct backend_status *status)
+{
+	*status = (struct backend_status){.state = "up", .admin = "ready"};
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		const struct board_backend *row =
+		    &board_row(&m->board, i)->backends[backend];
+
+		status->connections += live(&row->connections);
+		status->accepted = sum(status->accepted,
+		    counter(&row->accepted));
+		status->failed = sum(status->failed, counter(&row->failed));
+	}
+}
+
+static void
+add_row(const struct board_row *row, struct totals_status *status)
+{
+	status->connections += live(&row->connections);
+	status->bytes_up = sum(status->bytes_up, counter(&row->bytes[FLOW_UP]));
+	status->bytes_down =
+	    sum(status->bytes_down, counter(&row->bytes[FLOW_DOWN]));
+	status->culprits = sum(status->culprits, counter(&row->culprits));
+	status->log_dropped =
+	    sum(status->log_dropped, counter(&row->log_dropped));
+}
+
+void
+status_totals(const struct master *m, struct totals_status *status)
+{
+	*status = (struct totals_status){.log_dropped = logger_dropped()};
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		add_row(board_row(&m->board, i), status);
+		deaths_note(&m->bodies.refs[i]);
+		status->deaths += m->bodies.refs[i].respawns;
+	}
+	for (uint32_t s = 0; s < m->plan->services.count; s++) {
+		struct service_status service;
+
+		status_service(m, s, &service);
+		status->accepted = sum(status->accepted, service.accepted);
+		status->refused = sum(status->refused, service.refused);
+	}
+	for (uint32_t b = 0; b < m->plan->backends.count; b++) {
+		struct backend_status backend;
+
+		status_backend(m, b, &backend);
+		status->failed_dials =
+		    sum(status->failed_dials, backend.failed);
+	}
+}

@@ -1,0 +1,189 @@
+/*
+ * body - what of a worker outlives it, apart from its descriptors: a memfd.
+ *
+ * A body is a head, a table of listening sockets, a table of pipes, and the
+ * slots of its connections.  The worker writes it; its holder writes down how
+ * a worker ended; the master made it and only reads it.  Its layout belongs
+ * to this build of the program: nothing else ever reads it.
+ *
+ * Runs in: master (makes, reads), holder (maps, writes deaths), worker.
+ *
+ * Invariants
+ *  Y1  Every descriptor of the body's table is either one of the fixed ones
+ *      or stands in exactly one place here, written at once after the call
+ *      that made it.  What stands nowhere is a dead worker's last act, and
+ *      the sweep's to adopt or close.
+ *  Y2  The master trusts nothing here: it copies, then checks the copy.
+ */
+#ifndef SRVD_STATE_BODY_H
+#define SRVD_STATE_BODY_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/attr.h"
+#include "server/state/plan.h"
+#include "server/state/slot.h"
+
+#define BODY_MAGIC	   0x79646f6264767273ULL /* "srvdbody" */
+#define BODY_VERSION	   1
+#define BODY_PIPES_MAX	   1024
+#define BODY_LISTENERS_MAX (2 * PLAN_LISTENERS_MAX)
+#define BODY_PLANS	   2
+/* Bits of a slot's number in an epoll key. */
+#define BODY_SLOTS_MAX ((1u << 23) - 1)
+
+/* The fixed numbers in a body's table. */
+enum body_fd {
+	BODY_FD_NULL = 0, /* /dev/null, for reading and writing */
+	BODY_FD_OUT = 1,
+	BODY_FD_LOG = 2, /* the master's standard error */
+	BODY_FD_CHANNEL = 3,
+	BODY_FD_EPOLL = 4,
+	BODY_FD_FREE = 5, /* the first that is not fixed */
+	/* Passed to the holder, which maps and closes them: */
+	BODY_FD_BODY = 5,
+	BODY_FD_BOARD_READ = 6,
+	BODY_FD_BOARD_WRITE = 7,
+	BODY_FD_HOLDER_END = 8,
+};
+
+/* What the worker is doing, and to which slot. */
+enum journal_act { JOURNAL_NONE, JOURNAL_ACCEPT, JOURNAL_DIAL, JOURNAL_CONN };
+
+#define JOURNAL(act, slot)    ((uint64_t)(act) << 32 | (uint32_t)(slot))
+#define JOURNAL_ACT_OF(word)  ((enum journal_act)((word) >> 32 & 0xff))
+#define JOURNAL_SLOT_OF(word) ((uint32_t)(word))
+
+enum pipe_state {
+	PIPE_NONE,   /* no descriptors */
+	PIPE_MAKING, /* being made or being closed */
+	PIPE_READY,
+};
+
+struct body_pipe {
+	int32_t fd[2]; /* pipe2() writes straight into it */
+	uint32_t bytes; /* its capacity */
+	uint8_t state;	/* enum pipe_state */
+	uint8_t reserved[3];
+};
+
+struct body_plan {
+	uint64_t generation; /* 0: none */
+	int32_t fd;	     /* the plan's memfd */
+	uint32_t length;
+};
+
+/* Left by the fault handler of a worker about to die. */
+struct body_fault {
+	uint32_t signal; /* 0: there was none */
+	int32_t code;	 /* si_code */
+	uint64_t address;
+	uint64_t journal;
+};
+
+enum death_cause { DEATH_NONE, DEATH_KILLED, DEATH_SIGNAL, DEATH_WATCHDOG,
+	DEATH_EXIT };
+
+/* Written by the holder after it has reaped a worker. */
+struct body_death {
+	uint32_t cause; /* enum death_cause */
+	int32_t status; /* as waitid(2) tells: signal or exit status */
+	uint64_t at_us; /* since the epoch */
+	uint64_t fault_address;
+	uint64_t culprit; /* id of the connection closed for it, or 0; */
+			  /* written by the successor */
+};
+
+/* The counter that is being changed; count.c. */
+struct body_redo {
+	uint64_t id; /* of the connection; 0: none */
+	uint32_t slot;
+	uint32_t tally;	 /* the bit that commits it */
+	uint64_t offset; /* of the counter in the row */
+	uint64_t value;	 /* what it becomes */
+};
+
+struct body_head {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t index;
+	uint64_t size;
+	uint32_t slots_max;
+	uint32_t pipes_max;
+	uint32_t uid; /* what holder and worker run as; PLAN_NO_ID: as is */
+	uint32_t gid;
+	uint32_t groups_count;
+	uint32_t groups[PLAN_GROUPS_MAX];
+	uint64_t watchdog_ms; /* 0: none */
+
+	/* The holder's. */
+	_Atomic uint32_t worker_pid;
+	_Atomic uint32_t deaths;
+	struct body_death death; /* the last one */
+	_Atomic uint32_t watchdog_fired; /* set before the kill */
+
+	/* The worker's. */
+	_Atomic uint64_t beat;	  /* changes while it makes progress */
+	_Atomic uint32_t settled; /* it ended its sweep and a round */
+	uint32_t slots_used;	  /* no slot at or past it was ever claimed */
+	uint64_t next_id;
+	_Atomic uint64_t journal;
+	struct body_fault fault;
+	struct body_redo redo;
+	struct body_plan plans[BODY_PLANS];
+	int32_t listener_fd[BODY_LISTENERS_MAX]; /* 0: none (S1) */
+	struct body_pipe pipes[BODY_PIPES_MAX];	 /* number 1 is pipes[0] */
+};
+
+struct body {
+	struct body_head *head;
+	struct slot *slots;
+	size_t size; /* as mapped, whatever the head says */
+};
+
+/* What a new body is made for. */
+struct body_spec {
+	uint32_t index;
+	uint32_t slots_max;
+	uint32_t pipes_max;
+	uint64_t first_id;
+	const struct plan *plan; /* for user and watchdog */
+	int drop; /* run holder and worker as the plan's user */
+};
+
+/* Make a body's memfd.  Returns it or -errno. */
+must_check int body_create(const struct body_spec *spec);
+
+/*
+ * Map it, writable or not, and check that its head is one of this build
+ * (-EINVAL).  Returns 0 or -errno.
+ */
+must_check int body_map(int fd, int writable, struct body *body);
+void body_unmap(struct body *body);
+
+/*
+ * What is wrong with a copy of a head, of which size bytes are mapped; NULL
+ * if nothing is.  Constant strings.
+ */
+const char *body_head_fault(const struct body_head *head, uint64_t size);
+
+/* The sockets of listener i of a plan are 2 * i and, for "*", 2 * i + 1. */
+static inline uint32_t
+body_listener_sockets(const struct plan_listener *listener)
+{
+	return listener->addr.kind == ADDR_ANY ? 2 : 1;
+}
+
+/* The reasons for a holder not to start another worker (exit statuses). */
+#define WORKER_EXIT_DONE   0 /* retired or stopped as ordered */
+#define WORKER_EXIT_BROKEN 3 /* its body can't be used any more */
+
+/* What a holder runs; returns the exit status. */
+struct board;
+struct board_row;
+typedef int worker_main_fn(struct body *body, const struct board *board,
+    struct board_row *row);
+
+#endif

@@ -1,0 +1,141 @@
+/*
+ * channel - the messages between the master and a worker; see channel.h.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/state/channel.h"
+
+#define HEAD_SIZE offsetof(struct channel_message, text)
+
+union control_room {
+	struct cmsghdr align;
+	char room[CMSG_SPACE(sizeof(int) * CHANNEL_FDS_MAX) +
+	    CMSG_SPACE(sizeof(struct ucred))];
+};
+
+int
+channel_open(int fds[2])
+{
+	static const int on = 1;
+	int rc;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		0, fds) < 0)
+		return -errno;
+	if (setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0)
+		return 0;
+	rc = -errno;
+	close(fds[0]);
+	close(fds[1]);
+	return rc;
+}
+
+void
+channel_init(struct channel_message *message, enum channel_type type)
+{
+	memset(message, 0, HEAD_SIZE);
+	message->version = CHANNEL_VERSION;
+	message->type = type;
+}
+
+int
+channel_send(int fd, const struct channel_message *message, const int *fds,
+    uint32_t count)
+{
+	struct iovec iov = {
+	    .iov_base = (void *)(uintptr_t)message,
+	    .iov_len = HEAD_SIZE + message->text_length,
+	};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+	union control_room control;
+	struct cmsghdr *cmsg;
+
+	if (count > CHANNEL_FDS_MAX || message->text_length > CHANNEL_TEXT_MAX)
+		return -EINVAL;
+	if (count > 0) {
+		memset(&control, 0, sizeof(control));
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+		cmsg = CMSG_FIRSTHDR(&header);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * count);
+		memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * count);
+	}
+	if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}
+
+void
+channel_close_fds(struct channel_extra *extra, uint32_t first)
+{
+	for (uint32_t i = first; i < extra->fds_count; i++)
+		close(extra->fds[i]);
+	extra->fds_count = first < extra->fds_count ? first : extra->fds_count;
+}
+
+static void
+take_extra(struct msghdr *header, struct channel_extra *extra)
+{
+	struct ucred cred;
+	size_t bytes;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL;
+	    c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		bytes = c->cmsg_len - CMSG_LEN(0);
+		if (c->cmsg_type == SCM_RIGHTS &&
+		    bytes <= sizeof(extra->fds)) {
+			memcpy(extra->fds, CMSG_DATA(c), bytes);
+			extra->fds_count = (uint32_t)(bytes / sizeof(int));
+		} else if (c->cmsg_type == SCM_CREDENTIALS &&
+		    bytes == sizeof(cred)) {
+			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+			extra->pid = cred.pid;
+		}
+	}
+}
+
+static int
+is_well_formed(const struct channel_message *message, size_t length, int flags)
+{
+	return (flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && length >= HEAD_SIZE &&
+	    message->version == CHANNEL_VERSION &&
+	    message->type < CHANNEL_TYPES &&
+	    message->text_length <= CHANNEL_TEXT_MAX &&
+	    message->text_length == length - HEAD_SIZE;
+}
+
+int
+channel_receive(int fd, struct channel_message *message,
+    struct channel_extra *extra)
+{
+	union control_room control;
+	struct iovec iov = {.iov_base = message, .iov_len = sizeof(*message)};
+	struct msghdr header = {
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = &control,
+	    .msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	extra->pid = 0;
+	extra->fds_count = 0;
+	if (n < 0)
+		return -errno;
+	take_extra(&header, extra);
+	/* A message is never empty, so nothing is the end. */
+	if (n == 0 && extra->fds_count == 0)
+		return 0;
+	if (is_well_formed(message, (size_t)n, header.msg_flags))
+		return 1;
+	channel_close_fds(extra, 0);
+	return -EPROTO;
+}

@@ -1,0 +1,80 @@
+/*
+ * channel - the messages between the master and the worker of a body.
+ *
+ * A SOCK_SEQPACKET socket pair in the body's table; it outlives the worker as
+ * every descriptor there does.  All orders are idempotent: the master sends
+ * what the worker has not acknowledged again to its successor.
+ *
+ * Runs in: master, worker.  The only module that knows SCM_RIGHTS.  Never
+ * blocks.
+ */
+#ifndef SRVD_STATE_CHANNEL_H
+#define SRVD_STATE_CHANNEL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/attr.h"
+
+#define CHANNEL_VERSION 1
+#define CHANNEL_TEXT_MAX 1024
+/* The kernel passes at most 253 descriptors a message (SCM_MAX_FD). */
+#define CHANNEL_FDS_MAX 250
+
+enum channel_type {
+	/* From the worker. */
+	CHANNEL_HELLO, /* I am new here; the kernel adds my process's number */
+	CHANNEL_READY, /* I have all of generation */
+	CHANNEL_LOG,   /* level, text */
+	/* From the master. */
+	CHANNEL_PLAN,	   /* generation, its memfd */
+	CHANNEL_LISTENERS, /* generation, sockets first to first + count */
+	CHANNEL_LEVEL,	   /* log this level and what is graver */
+	CHANNEL_DRAIN,	   /* accept no more, end when empty or after ms */
+	CHANNEL_STOP,	   /* end now */
+	CHANNEL_TYPES
+};
+
+struct channel_message {
+	uint32_t version;
+	uint32_t type; /* enum channel_type */
+	uint64_t generation;
+	uint64_t ms;
+	uint32_t first;
+	uint32_t count;
+	uint32_t level;
+	uint32_t text_length; /* without a NUL; text is what follows */
+	char text[CHANNEL_TEXT_MAX];
+};
+
+/* What came with a message. */
+struct channel_extra {
+	pid_t pid; /* of the sender, from the kernel; 0: not told */
+	int fds[CHANNEL_FDS_MAX]; /* the receiver's to keep or close */
+	uint32_t fds_count;
+};
+
+/* Make a pair, both ends non-blocking and close-on-exec; the first end, the
+ * master's, is told the sender of each message.  Returns 0 or -errno. */
+must_check int channel_open(int fds[2]);
+
+/* A message of this type, all else zero. */
+void channel_init(struct channel_message *message, enum channel_type type);
+
+/* Send with count descriptors.  Returns 0, -EAGAIN when the channel is full,
+ * -EPIPE or -ECONNREFUSED when the other end is gone, or -errno. */
+must_check int channel_send(int fd, const struct channel_message *message,
+    const int *fds, uint32_t count);
+
+/*
+ * Take the next message.  Returns 1; 0 at the end of the channel; -EAGAIN
+ * when none is there; -EPROTO for one that is malformed (its descriptors are
+ * closed; the channel can still be read); or -errno.
+ */
+must_check int channel_receive(int fd, struct channel_message *message,
+    struct channel_extra *extra);
+
+/* Close the descriptors from index first on. */
+void channel_close_fds(struct channel_extra *extra, uint32_t first);
+
+#endif

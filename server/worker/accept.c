@@ -1,0 +1,333 @@
+/*
+ * accept - the listening sockets, and clients taken from them; see accept.h.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "server/worker/accept.h"
+#include "server/worker/conn.h"
+#include "server/worker/dial.h"
+#include "server/worker/poller.h"
+
+/* Several accepts a wake-up, but not all: others wait too. */
+#define ACCEPTS_A_TURN 4
+#define DRAIN_ACCEPTS  65536
+
+/* A paused socket is looked at again after this. */
+#define RESUME_MS 20
+#define SHORT_MS  100
+
+enum accept_result {
+	ACCEPT_TAKEN,
+	ACCEPT_EMPTY, /* nobody is queued any more */
+	ACCEPT_PAUSE, /* not now */
+};
+
+static const struct plan_listener *
+listener_of(const struct worker *w, uint32_t number)
+{
+	return plan_listener(w->plan, number / 2);
+}
+
+static void
+set_interest(struct worker *w, uint32_t number, bool wanted)
+{
+	(void)!poller_watch(w->head->listener_fd[number],
+	    poller_key_listener(number), wanted ? EPOLLIN : 0);
+}
+
+static void
+pause_listening(struct worker *w, uint32_t number, uint32_t ms)
+{
+	struct listening *l = &w->listening[number];
+
+	if (!l->is_paused)
+		w->paused++;
+	l->is_paused = true;
+	set_interest(w, number, false);
+	if (w->resume_ms == 0 || w->resume_ms > w->now_ms + ms)
+		w->resume_ms = w->now_ms + ms;
+}
+
+static bool
+is_plan_socket(const struct worker *w, uint32_t number)
+{
+	return w->plan != NULL && number / 2 < w->plan->listeners.count &&
+	    w->listening[number].is_open;
+}
+
+bool
+accept_is_complete(const struct worker *w, const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->listeners.count; i++) {
+		uint32_t sockets =
+		    body_listener_sockets(plan_listener(plan, i));
+
+		for (uint32_t k = 0; k < sockets; k++) {
+			if (w->head->listener_fd[2 * i + k] == 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+void
+accept_open(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->plan->listeners.count; i++) {
+		const struct plan_listener *listener =
+		    plan_listener(w->plan, i);
+
+		for (uint32_t k = 0; k < body_listener_sockets(listener);
+		    k++) {
+			struct listening *l = &w->listening[2 * i + k];
+
+			if (w->head->listener_fd[2 * i + k] == 0)
+				continue;
+			l->is_open = true;
+			l->is_paused = false;
+			l->is_shared = listener->addr.kind == ADDR_UNIX;
+			set_interest(w, 2 * i + k, true);
+		}
+	}
+	w->paused = 0;
+}
+
+/* Limits */
+
+static uint64_t
+gateway_connections(const struct worker *w)
+{
+	uint64_t live = 0;
+
+	for (uint32_t i = 0; i < w->plan->workers; i++)
+		live += atomic_load_explicit(
+		    &board_row(w->board, i)->connections, memory_order_relaxed);
+	return live;
+}
+
+static uint64_t
+service_connections(const struct worker *w, uint32_t service)
+{
+	uint64_t live = 0;
+
+	for (uint32_t i = 0; i < w->plan->workers; i++)
+		live += atomic_load_explicit(
+		    &board_row(w->board, i)->services[service].connections,
+		    memory_order_relaxed);
+	return live;
+}
+
+static bool
+is_at_limit(const struct worker *w, const struct plan_listener *listener)
+{
+	const struct plan_service *service =
+	    plan_service(w->plan, listener->service);
+
+	return gateway_connections(w) >= w->plan->max_connections ||
+	    (service->max_connections != 0 &&
+		service_connections(w, listener->service) >=
+		    service->max_connections);
+}
+
+/* A socket shared with the other workers is left to them once by whoever has
+ * more connections than the mean. */
+static bool
+abstains(struct worker *w, uint32_t number)
+{
+	struct listening *l = &w->listening[number];
+	uint64_t live = gateway_connections(w);
+
+	if (!l->is_shared || l->is_armed ||
+	    (uint64_t)w->live * w->plan->workers <= live) {
+		l->is_armed = false;
+		return false;
+	}
+	l->is_armed = true;
+	return true;
+}
+
+static void
+say_short(struct worker *w, int error)
+{
+	if (!w->is_short)
+		log_warn("out of %s: new connections wait in the backlog "
+			 "until some end error=\"%s\"",
+		    error == EMFILE || error == ENFILE ? "descriptors" :
+							 "memory",
+		    strerror(error));
+	w->is_short = true;
+}
+
+static void
+say_enough(struct worker *w)
+{
+	if (w->is_short)
+		log_info("new connections are accepted again");
+	w->is_short = false;
+}
+
+/* Accepting */
+
+static void
+note_local(struct slot *slot, const struct addr *bound)
+{
+	static const uint8_t any[16];
+	struct sockaddr_storage ss;
+	socklen_t length = sizeof(ss);
+
+	slot->local.kind = bound->kind;
+	slot->local.port = bound->port;
+	memcpy(slot->local.ip, bound->ip, sizeof(slot->local.ip));
+	if (bound->kind == ADDR_UNIX ||
+	    (bound->port != 0 && memcmp(bound->ip, any, sizeof(any)) != 0))
+		return;
+	if (getsockname(slot->fd[SIDE_CLIENT], (struct sockaddr *)&ss,
+		&length) == 0)
+		endpoint_from_sockaddr(&slot->local, (struct sockaddr *)&ss,
+		    length);
+}
+
+static void
+begin(struct worker *w, struct slot *slot, const struct sockaddr *peer,
+    socklen_t length)
+{
+	const struct addr *bound =
+	    &plan_listener(w->plan, slot->listener)->addr;
+
+	endpoint_from_sockaddr(&slot->client, peer, length);
+	/* One that has been reset already tells no name. */
+	if (slot->client.kind == ADDR_NONE)
+		slot->client.kind =
+		    bound->kind == ADDR_UNIX ? ADDR_UNIX : ADDR_TCP4;
+	note_local(slot, bound);
+	conn_accepted(w, slot);
+	dial_start(w, slot);
+}
+
+static enum accept_result
+accept_failed(struct worker *w, int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return ACCEPT_EMPTY;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		say_short(w, error);
+		return ACCEPT_PAUSE;
+	case ECONNABORTED:
+	case EPROTO:
+	case EPERM:
+	case EINTR:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+		/* The client's own error, passed on by accept(2). */
+		return ACCEPT_TAKEN;
+	default:
+		return ACCEPT_PAUSE;
+	}
+}
+
+static enum accept_result
+accept_one(struct worker *w, uint32_t number)
+{
+	const struct plan_listener *listener = listener_of(w, number);
+	struct sockaddr_storage ss;
+	socklen_t length = sizeof(ss);
+	struct slot *slot;
+	int fd;
+	int error;
+
+	if (is_at_limit(w, listener))
+		return ACCEPT_PAUSE;
+	slot = conn_claim(w);
+	if (slot == NULL)
+		return ACCEPT_PAUSE;
+	slot->service = listener->service;
+	slot->listener = number / 2;
+	worker_journal(w, JOURNAL_ACCEPT, worker_slot_number(w, slot));
+	fd = accept4(w->head->listener_fd[number], (struct sockaddr *)&ss,
+	    &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		error = errno;
+		conn_unclaim(w, slot);
+		return accept_failed(w, error);
+	}
+	slot->fd[SIDE_CLIENT] = fd;
+	say_enough(w);
+	begin(w, slot, (struct sockaddr *)&ss, length);
+	return ACCEPT_TAKEN;
+}
+
+void
+accept_on_event(struct worker *w, uint32_t number)
+{
+	enum accept_result result = ACCEPT_TAKEN;
+
+	if (!is_plan_socket(w, number))
+		return;
+	if (abstains(w, number)) {
+		pause_listening(w, number, TIMERS_TICK_MS);
+		return;
+	}
+	for (int i = 0; i < ACCEPTS_A_TURN && result == ACCEPT_TAKEN; i++)
+		result = accept_one(w, number);
+	if (result == ACCEPT_PAUSE)
+		pause_listening(w, number, w->is_short ? SHORT_MS : RESUME_MS);
+}
+
+void
+accept_resume(struct worker *w)
+{
+	if (w->paused == 0 || w->resume_ms == 0 || w->resume_ms > w->now_ms)
+		return;
+	w->resume_ms = 0;
+	w->paused = 0;
+	for (uint32_t i = 0; i < 2 * w->plan->listeners.count; i++) {
+		if (!w->listening[i].is_paused)
+			continue;
+		w->listening[i].is_paused = false;
+		set_interest(w, i, true);
+	}
+}
+
+void
+accept_drain(struct worker *w)
+{
+	enum accept_result result;
+	int fd;
+
+	for (uint32_t i = 0; i < BODY_LISTENERS_MAX; i++) {
+		if (w->head->listener_fd[i] == 0)
+			continue;
+		result = is_plan_socket(w, i) ? ACCEPT_TAKEN : ACCEPT_EMPTY;
+		for (int n = 0; n < DRAIN_ACCEPTS && result == ACCEPT_TAKEN;
+		    n++)
+			result = accept_one(w, i);
+		fd = w->head->listener_fd[i];
+		w->head->listener_fd[i] = 0;
+		w->listening[i].is_open = false;
+		close(fd);
+	}
+	w->paused = 0;
+}
+
+void
+accept_adopt(struct worker *w, struct slot *slot, int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t length = sizeof(ss);
+
+	slot->fd[SIDE_CLIENT] = fd;
+	if (getpeername(fd, (struct sockaddr *)&ss, &length) < 0)
+		length = 0;
+	begin(w, slot, (struct sockaddr *)&ss, length);
+}

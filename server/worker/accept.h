@@ -1,0 +1,33 @@
+/*
+ * accept - the listening sockets, and clients taken from them.
+ *
+ * A listening socket that can't be accepted from just now (no slot, no
+ * descriptor, a limit reached) leaves epoll's interest and is looked at again
+ * by time and whenever a connection ends: its backlog holds meanwhile.
+ *
+ * Runs in: worker.  Never blocks.
+ */
+#ifndef SRVD_WORKER_ACCEPT_H
+#define SRVD_WORKER_ACCEPT_H
+
+#include "server/worker/worker.h"
+
+/* Watch all listening sockets of the plan in force; also after a death. */
+void accept_open(struct worker *w);
+
+/* Has every socket that the plan asks for arrived? */
+must_check bool accept_is_complete(const struct worker *w,
+    const struct plan *plan);
+
+void accept_on_event(struct worker *w, uint32_t number);
+
+/* Look again at sockets that were paused, if it is time to. */
+void accept_resume(struct worker *w);
+
+/* Take what is queued, then close them all. */
+void accept_drain(struct worker *w);
+
+/* The sweep: the claimed slot's client was accepted as fd. */
+void accept_adopt(struct worker *w, struct slot *slot, int fd);
+
+#endif

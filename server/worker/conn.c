@@ -1,0 +1,151 @@
+/*
+ * conn - the life of a connection's slot; see conn.h.
+ */
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "server/worker/conn.h"
+#include "server/worker/count.h"
+#include "server/worker/flow.h"
+
+static uint64_t
+epoch_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+const struct plan_service *
+conn_service(const struct worker *w, const struct slot *slot)
+{
+	return plan_service(w->plan, slot->service);
+}
+
+bool
+conn_side_is_tcp(const struct slot *slot, enum side side)
+{
+	uint8_t kind =
+	    side == SIDE_CLIENT ? slot->client.kind : slot->server.kind;
+
+	return kind == ADDR_TCP4 || kind == ADDR_TCP6;
+}
+
+struct slot *
+conn_claim(struct worker *w)
+{
+	struct slot *slot;
+	uint32_t number;
+
+	if (w->free_count > 0)
+		number = w->free_slots[--w->free_count];
+	else if (w->head->slots_used < w->head->slots_max)
+		number = w->head->slots_used++;
+	else
+		return NULL;
+	slot = worker_slot(w, number);
+	memset(slot, 0, sizeof(*slot));
+	slot->id = w->head->next_id;
+	/* Ids of the workers of a gateway never meet: each has those that
+	 * leave its own remainder. */
+	w->head->next_id += PLAN_WORKERS_MAX;
+	slot_set_state(slot, CONN_ACCEPTING);
+	w->live++;
+	return slot;
+}
+
+static void
+free_slot(struct worker *w, struct slot *slot)
+{
+	slot_set_state(slot, CONN_FREE);
+	w->free_slots[w->free_count++] = worker_slot_number(w, slot);
+	w->live--;
+	/* There may be room now for those that wait to be accepted. */
+	w->resume_ms = w->now_ms;
+}
+
+void
+conn_unclaim(struct worker *w, struct slot *slot)
+{
+	free_slot(w, slot);
+}
+
+void
+conn_accepted(struct worker *w, struct slot *slot)
+{
+	slot->accepted_us = epoch_us();
+	slot->phase_ms = w->now_ms;
+	slot->active_ms = w->now_ms;
+	slot_set_state(slot, CONN_DIALING);
+	count_accepted(w, slot);
+	count_live_service(w, slot, 1);
+}
+
+void
+conn_close_side(struct slot *slot, enum side side)
+{
+	int fd = slot->fd[side];
+
+	/* Forgotten first: if we die before the close, the sweep closes what
+	 * stands nowhere, and never a number twice. */
+	slot->fd[side] = 0;
+	slot->interest[side] = 0;
+	slot->side_flags[side] = 0;
+	if (fd != 0)
+		close(fd);
+}
+
+static void
+part_side(const struct slot *slot, enum side side, enum conn_end end)
+{
+	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+	if (slot->fd[side] == 0)
+		return;
+	if (end == END_RESET && conn_side_is_tcp(slot, side))
+		(void)setsockopt(slot->fd[side], SOL_SOCKET, SO_LINGER, &reset,
+		    sizeof(reset));
+	else if (end != END_CLEAN)
+		(void)shutdown(slot->fd[side], SHUT_RDWR);
+}
+
+void
+conn_finish(struct worker *w, struct slot *slot)
+{
+	flow_abandon(&slot->flows[FLOW_UP], &w->pipes);
+	flow_abandon(&slot->flows[FLOW_DOWN], &w->pipes);
+	conn_close_side(slot, SIDE_CLIENT);
+	conn_close_side(slot, SIDE_BACKEND);
+	timers_cancel(&w->timers, worker_slot_number(w, slot));
+	free_slot(w, slot);
+}
+
+void
+conn_close(struct worker *w, struct slot *slot, enum close_reason reason,
+    enum conn_end end)
+{
+	const struct flow *up = &slot->flows[FLOW_UP];
+	const struct flow *down = &slot->flows[FLOW_DOWN];
+
+	/* An end that loses bytes must not look like a clean one. */
+	if (end == END_SHUTDOWN && (up->pending > 0 || down->pending > 0))
+		end = END_RESET;
+	log_debug("connection ended id=%llu service=%s reason=%s up=%llu "
+		  "down=%llu",
+	    (unsigned long long)slot->id,
+	    plan_string(w->plan, conn_service(w, slot)->name),
+	    reason_word(reason), (unsigned long long)up->moved,
+	    (unsigned long long)down->moved);
+	slot->reason = (uint8_t)reason;
+	part_side(slot, SIDE_CLIENT, end);
+	part_side(slot, SIDE_BACKEND, end);
+	slot_set_state(slot, CONN_CLOSING);
+	count_live_service(w, slot, -1);
+	if (slot->has_backend)
+		count_live_backend(w, slot, -1);
+	conn_finish(w, slot);
+}

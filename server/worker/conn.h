@@ -1,0 +1,43 @@
+/*
+ * conn - the life of a connection's slot: claimed, and ended by one door.
+ *
+ * Runs in: worker.  Knows nothing of: how it is dialed or relayed.
+ */
+#ifndef SRVD_WORKER_CONN_H
+#define SRVD_WORKER_CONN_H
+
+#include "server/state/reason.h"
+#include "server/worker/worker.h"
+
+/* How the peers learn that it is over. */
+enum conn_end {
+	END_CLEAN,    /* both ends have been passed on already */
+	END_SHUTDOWN, /* as a clean end, unless bytes are lost by it */
+	END_RESET,    /* as a reset */
+};
+
+/* A free slot in CONN_ACCEPTING with an id of its own; NULL if none is. */
+must_check struct slot *conn_claim(struct worker *w);
+/* The accept came to nothing. */
+void conn_unclaim(struct worker *w, struct slot *slot);
+
+/* Its client is here (slot->fd has it): count it, CONN_DIALING. */
+void conn_accepted(struct worker *w, struct slot *slot);
+
+/* The one door: every connection ends here, once, with its reason. */
+void conn_close(struct worker *w, struct slot *slot, enum close_reason reason,
+    enum conn_end end);
+
+/* Finish a CONN_CLOSING slot: pipes, descriptors, the slot itself. */
+void conn_finish(struct worker *w, struct slot *slot);
+
+/* Close one side's descriptor and forget all about it. */
+void conn_close_side(struct slot *slot, enum side side);
+
+/* Is the socket of this side a TCP one? */
+bool conn_side_is_tcp(const struct slot *slot, enum side side);
+
+const struct plan_service *conn_service(const struct worker *w,
+    const struct slot *slot);
+
+#endif

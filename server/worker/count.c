@@ -1,0 +1,123 @@
+/*
+ * count - counters that a death neither loses from nor adds to; see count.h.
+ */
+#include <string.h>
+
+#include "server/worker/count.h"
+
+static void
+count_once(struct worker *w, struct slot *slot, unsigned bit,
+    _Atomic uint64_t *counter)
+{
+	struct body_redo *redo = &w->head->redo;
+
+	if ((slot->tally & bit) != 0)
+		return;
+	redo->id = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	redo->slot = worker_slot_number(w, slot);
+	redo->tally = bit;
+	redo->offset = (uint64_t)((char *)counter - (char *)w->row);
+	redo->value =
+	    atomic_load_explicit(counter, memory_order_relaxed) + 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	redo->id = slot->id;
+	atomic_signal_fence(memory_order_seq_cst);
+	slot->tally |= (uint16_t)bit;
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(counter, redo->value, memory_order_relaxed);
+}
+
+void
+count_accepted(struct worker *w, struct slot *slot)
+{
+	count_once(w, slot, TALLY_ACCEPTED,
+	    &w->row->services[slot->service].accepted);
+}
+
+void
+count_connected(struct worker *w, struct slot *slot)
+{
+	count_once(w, slot, TALLY_CONNECTED,
+	    &w->row->backends[slot->backend].accepted);
+}
+
+void
+count_refused(struct worker *w, struct slot *slot)
+{
+	count_once(w, slot, TALLY_REFUSED,
+	    &w->row->services[slot->service].refused);
+}
+
+void
+count_failed(struct worker *w, struct slot *slot)
+{
+	if (slot->tried_count == 0)
+		return;
+	count_once(w, slot, TALLY_FAILED << (slot->tried_count - 1),
+	    &w->row->backends[slot->backend].failed);
+}
+
+static void
+add_live(_Atomic uint32_t *counter, int by)
+{
+	uint32_t value = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, value + (uint32_t)by,
+	    memory_order_relaxed);
+}
+
+void
+count_live_service(struct worker *w, const struct slot *slot, int by)
+{
+	add_live(&w->row->connections, by);
+	add_live(&w->row->services[slot->service].connections, by);
+}
+
+void
+count_live_backend(struct worker *w, const struct slot *slot, int by)
+{
+	add_live(&w->row->backends[slot->backend].connections, by);
+}
+
+void
+count_bytes(struct worker *w, enum direction direction, uint64_t bytes)
+{
+	_Atomic uint64_t *counter = &w->row->bytes[direction];
+
+	atomic_store_explicit(counter,
+	    atomic_load_explicit(counter, memory_order_relaxed) + bytes,
+	    memory_order_relaxed);
+}
+
+static void
+redo(struct worker *w)
+{
+	const struct body_redo *r = &w->head->redo;
+	const struct slot *slot;
+
+	if (r->id == 0 || r->slot >= w->head->slots_max ||
+	    r->offset > sizeof(*w->row) - sizeof(uint64_t) ||
+	    r->offset % sizeof(uint64_t) != 0)
+		return;
+	slot = worker_slot(w, r->slot);
+	if (slot->id != r->id || (slot->tally & r->tally) == 0)
+		return;
+	atomic_store((_Atomic uint64_t *)((char *)w->row + r->offset),
+	    r->value);
+}
+
+void
+count_recover(struct worker *w)
+{
+	redo(w);
+	atomic_store(&w->row->connections, 0);
+	/* Only as far as the plan goes: what lies behind was never touched,
+	 * and reading it would cost memory. */
+	for (uint32_t i = 0; w->plan != NULL && i < w->plan->services.count;
+	    i++)
+		atomic_store(&w->row->services[i].connections, 0);
+	for (uint32_t i = 0; w->plan != NULL && i < w->plan->backends.count;
+	    i++)
+		atomic_store(&w->row->backends[i].connections, 0);
+}

@@ -1,0 +1,340 @@
+/*
+ * dial - from an accepted client to a connected backend; see dial.h.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "server/worker/conn.h"
+#include "server/worker/count.h"
+#include "server/worker/dial.h"
+#include "server/worker/pick.h"
+#include "server/worker/poller.h"
+#include "server/worker/relay.h"
+#include "server/worker/tcp.h"
+
+/* A full Unix-domain backlog and a lack of descriptors have no event. */
+#define RETRY_MS 20
+
+enum dial_result {
+	DIAL_CONNECTED,
+	DIAL_WAITING, /* for epoll or the timer */
+	DIAL_SHORT,   /* of descriptors or memory: nothing was tried */
+	DIAL_FAILED,
+};
+
+static const struct plan_backend *
+backend_of(const struct worker *w, const struct slot *slot)
+{
+	return plan_backend(w->plan, slot->backend);
+}
+
+/* When the present attempt has lasted too long; UINT64_MAX: never. */
+static uint64_t
+deadline(const struct worker *w, const struct slot *slot)
+{
+	uint64_t timeout = conn_service(w, slot)->connect_timeout_ms;
+
+	return timeout == 0 ? UINT64_MAX : slot->phase_ms + timeout;
+}
+
+static void
+set_timer(struct worker *w, const struct slot *slot, uint64_t due)
+{
+	if (due > deadline(w, slot))
+		due = deadline(w, slot);
+	if (due != UINT64_MAX)
+		timers_set(&w->timers, worker_slot_number(w, slot), due);
+}
+
+static void
+set_options(const struct worker *w, const struct slot *slot)
+{
+	static const int on = 1;
+	int fd = slot->fd[SIDE_BACKEND];
+
+	if (!conn_side_is_tcp(slot, SIDE_BACKEND))
+		return;
+	/* So that splice() and the urgent byte meet in one stream (tcp(7)). */
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	if (conn_service(w, slot)->nodelay)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void
+note_server(struct slot *slot, const struct addr *addr)
+{
+	slot->server.kind = addr->kind;
+	slot->server.port = addr->port;
+	memcpy(slot->server.ip, addr->ip, sizeof(slot->server.ip));
+}
+
+static int
+watch_backend(struct worker *w, struct slot *slot)
+{
+	uint64_t key = poller_key_conn(slot->id, worker_slot_number(w, slot),
+	    SIDE_BACKEND);
+	bool is_new = (slot->side_flags[SIDE_BACKEND] & SIDE_WATCHED) == 0;
+
+	slot->side_flags[SIDE_BACKEND] |= SIDE_WATCHED;
+	slot->interest[SIDE_BACKEND] = EPOLLOUT;
+	return is_new ? poller_add(slot->fd[SIDE_BACKEND], key, EPOLLOUT) :
+			poller_watch(slot->fd[SIDE_BACKEND], key, EPOLLOUT);
+}
+
+/* Call connect() for the slot's socket; again as often as it likes. */
+static enum dial_result
+connect_backend(struct worker *w, struct slot *slot)
+{
+	struct sockaddr_storage ss;
+	int length = addr_to_sockaddr(&backend_of(w, slot)->addr, &ss);
+
+	if (length < 0)
+		return DIAL_FAILED;
+	if (connect(slot->fd[SIDE_BACKEND], (struct sockaddr *)&ss,
+		(socklen_t)length) == 0 ||
+	    errno == EISCONN)
+		return DIAL_CONNECTED;
+	if (errno == EINPROGRESS || errno == EALREADY) {
+		if (watch_backend(w, slot) < 0)
+			return DIAL_FAILED;
+		set_timer(w, slot, UINT64_MAX);
+		return DIAL_WAITING;
+	}
+	if (errno == EAGAIN && slot->server.kind == ADDR_UNIX) {
+		set_timer(w, slot, w->now_ms + RETRY_MS);
+		return DIAL_WAITING;
+	}
+	return DIAL_FAILED;
+}
+
+static enum dial_result
+dial_backend(struct worker *w, struct slot *slot)
+{
+	const struct addr *addr = &backend_of(w, slot)->addr;
+	int family = addr->kind == ADDR_UNIX ? AF_UNIX :
+	    addr->kind == ADDR_TCP6	      ? AF_INET6 :
+						AF_INET;
+	int fd;
+
+	note_server(slot, addr);
+	if (addr->kind == ADDR_ECHO || addr->kind == ADDR_DISCARD) {
+		slot->builtin = addr->kind;
+		return DIAL_CONNECTED;
+	}
+	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return DIAL_SHORT;
+	slot->fd[SIDE_BACKEND] = fd;
+	set_options(w, slot);
+	return connect_backend(w, slot);
+}
+
+static void
+begin_attempt(struct worker *w, struct slot *slot, uint32_t backend)
+{
+	slot->backend = backend;
+	slot->has_backend = 1;
+	slot->tried[slot->tried_count] = (uint16_t)backend;
+	slot->tried_count++;
+	slot->phase_ms = w->now_ms;
+	count_live_backend(w, slot, 1);
+}
+
+static void
+end_attempt(struct worker *w, struct slot *slot)
+{
+	conn_close_side(slot, SIDE_BACKEND);
+	count_live_backend(w, slot, -1);
+	slot->has_backend = 0;
+	memset(&slot->server, 0, sizeof(slot->server));
+}
+
+/* Descriptors are short: as if this attempt had not been made. */
+static void
+postpone(struct worker *w, struct slot *slot)
+{
+	end_attempt(w, slot);
+	slot->tried_count--;
+	timers_set(&w->timers, worker_slot_number(w, slot),
+	    w->now_ms + RETRY_MS);
+}
+
+static void
+fail_attempt(struct worker *w, struct slot *slot, int error)
+{
+	log_debug("dial failed id=%llu backend=%s address=%s error=\"%s\"",
+	    (unsigned long long)slot->id,
+	    plan_string(w->plan, backend_of(w, slot)->name),
+	    plan_string(w->plan, backend_of(w, slot)->text), strerror(error));
+	count_failed(w, slot);
+	end_attempt(w, slot);
+}
+
+static void
+note_source(struct slot *slot)
+{
+	struct sockaddr_storage ss;
+	socklen_t length = sizeof(ss);
+
+	if (slot->fd[SIDE_BACKEND] != 0 &&
+	    conn_side_is_tcp(slot, SIDE_BACKEND) &&
+	    getsockname(slot->fd[SIDE_BACKEND], (struct sockaddr *)&ss,
+		&length) == 0)
+		endpoint_from_sockaddr(&slot->source, (struct sockaddr *)&ss,
+		    length);
+}
+
+static void
+succeed(struct worker *w, struct slot *slot)
+{
+	note_source(slot);
+	count_connected(w, slot);
+	relay_start(w, slot);
+}
+
+static void
+refuse(struct worker *w, struct slot *slot)
+{
+	count_refused(w, slot);
+	conn_close(w, slot, REASON_REFUSED, END_RESET);
+}
+
+void
+dial_start(struct worker *w, struct slot *slot)
+{
+	uint32_t number = worker_slot_number(w, slot);
+	uint64_t phase_ms = slot->phase_ms;
+	uint32_t backend = 0;
+
+	worker_journal(w, JOURNAL_DIAL, number);
+	while (pick_backend(w, slot, &backend)) {
+		begin_attempt(w, slot, backend);
+		switch (dial_backend(w, slot)) {
+		case DIAL_CONNECTED:
+			worker_journal(w, JOURNAL_CONN, number);
+			succeed(w, slot);
+			return;
+		case DIAL_WAITING:
+			return;
+		case DIAL_SHORT:
+			postpone(w, slot);
+			slot->phase_ms = phase_ms;
+			return;
+		case DIAL_FAILED:
+			fail_attempt(w, slot, errno);
+			break;
+		}
+	}
+	refuse(w, slot);
+}
+
+void
+dial_on_event(struct worker *w, struct slot *slot, uint32_t events)
+{
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	if (slot->has_backend == 0 ||
+	    (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0)
+		return;
+	if (getsockopt(slot->fd[SIDE_BACKEND], SOL_SOCKET, SO_ERROR, &error,
+		&length) == 0 &&
+	    error == 0 && (events & (EPOLLERR | EPOLLHUP)) == 0) {
+		succeed(w, slot);
+		return;
+	}
+	fail_attempt(w, slot, error == 0 ? ECONNREFUSED : error);
+	dial_start(w, slot);
+}
+
+void
+dial_on_timer(struct worker *w, struct slot *slot)
+{
+	if (slot->has_backend != 0 && w->now_ms >= deadline(w, slot)) {
+		fail_attempt(w, slot, ETIMEDOUT);
+		dial_start(w, slot);
+		return;
+	}
+	if (slot->has_backend == 0) {
+		if (w->now_ms >= deadline(w, slot))
+			refuse(w, slot);
+		else
+			dial_start(w, slot);
+		return;
+	}
+	switch (connect_backend(w, slot)) {
+	case DIAL_CONNECTED:
+		succeed(w, slot);
+		break;
+	case DIAL_FAILED:
+		fail_attempt(w, slot, errno);
+		dial_start(w, slot);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool
+is_connected(const struct slot *slot)
+{
+	struct sockaddr_storage ss;
+	socklen_t length = sizeof(ss);
+
+	return slot->fd[SIDE_BACKEND] != 0 &&
+	    getpeername(slot->fd[SIDE_BACKEND], (struct sockaddr *)&ss,
+		&length) == 0;
+}
+
+/* The dead worker may have got anywhere between the flag and the call. */
+static void
+forget_watch(struct slot *slot)
+{
+	for (unsigned side = 0; side < SIDES; side++) {
+		if (slot->fd[side] != 0)
+			poller_remove(slot->fd[side]);
+		slot->side_flags[side] &= (uint8_t)~SIDE_WATCHED;
+	}
+}
+
+void
+dial_recover(struct worker *w, struct slot *slot, bool was_worked_on)
+{
+	struct tcp_facts facts;
+
+	if (was_worked_on)
+		forget_watch(slot);
+	if (slot->has_backend == 0) {
+		dial_start(w, slot);
+		return;
+	}
+	if (is_connected(slot)) {
+		succeed(w, slot);
+		return;
+	}
+	if (slot->fd[SIDE_BACKEND] != 0 && slot->server.kind == ADDR_UNIX) {
+		dial_on_timer(w, slot);
+		return;
+	}
+	if (slot->fd[SIDE_BACKEND] != 0 &&
+	    tcp_ask(slot->fd[SIDE_BACKEND], &facts) && facts.is_dialing) {
+		if (watch_backend(w, slot) == 0) {
+			set_timer(w, slot, UINT64_MAX);
+			return;
+		}
+	}
+	/* It failed, or was never begun: in that case it counts as untried. */
+	if (was_worked_on) {
+		end_attempt(w, slot);
+		if (slot->tried_count > 0)
+			slot->tried_count--;
+	} else {
+		fail_attempt(w, slot, ECONNREFUSED);
+	}
+	dial_start(w, slot);
+}

@@ -1,0 +1,209 @@
+/*
+ * flow - one direction of a relayed connection; see flow.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/worker/flow.h"
+
+/* A turn is over after so many fillings of the pipe: others wait. */
+#define TURN_FILLS 4
+
+/* A source that gave less than this has most likely nothing more just now;
+ * asking would cost a call, and level-triggered epoll asks for free. */
+#define LIKELY_MORE (16 * 1024)
+
+#define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
+
+enum step { STEP_ON, STEP_EMPTY, STEP_WOULD_BLOCK, STEP_FAILED };
+
+static int
+pipe_fd(const struct pipes *pipes, const struct flow *flow, int end)
+{
+	return pipes->table[flow->pipe - 1].fd[end];
+}
+
+/* Pipe to sink, until the pipe is empty. */
+static enum step
+push(struct flow *flow, const struct pipes *pipes, int sink_fd)
+{
+	ssize_t n;
+
+	while (flow->pending > 0) {
+		n = splice(pipe_fd(pipes, flow, 0), NULL, sink_fd, NULL,
+		    flow->pending, SPLICE_FLAGS);
+		if (n > 0) {
+			flow->moved += (uint64_t)n;
+			flow->pending -= (uint32_t)n;
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return STEP_WOULD_BLOCK;
+		return STEP_FAILED;
+	}
+	return STEP_EMPTY;
+}
+
+static bool
+is_at_mark(const struct flow_ends *ends)
+{
+	int at_mark = 0;
+
+	return ends->source_is_tcp &&
+	    ioctl(ends->source_fd, SIOCATMARK, &at_mark) == 0 && at_mark != 0;
+}
+
+/*
+ * splice() never moves the urgent byte.  It goes through here: looked at,
+ * written into the empty pipe, then consumed.  A death on the way is told
+ * apart by what the pipe holds and by the mark (flow_recover).
+ */
+static enum step
+pull_mark(struct flow *flow, const struct pipes *pipes,
+    const struct flow_ends *ends)
+{
+	char byte;
+
+	flow->at_mark = 1;
+	if (recv(ends->source_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1 ||
+	    write(pipe_fd(pipes, flow, 1), &byte, 1) != 1) {
+		flow->at_mark = 0;
+		return STEP_WOULD_BLOCK;
+	}
+	(void)!recv(ends->source_fd, &byte, 1, MSG_DONTWAIT);
+	flow->pending = 1;
+	flow->at_mark = 0;
+	return STEP_ON;
+}
+
+/* The source said "end": believe it only away from the urgent mark. */
+static enum step
+pull_end(struct flow *flow, const struct pipes *pipes,
+    const struct flow_ends *ends)
+{
+	if (is_at_mark(ends) && pull_mark(flow, pipes, ends) == STEP_ON)
+		return STEP_ON;
+	flow_set_state(flow, ends->source_failed ? FLOW_RESET : FLOW_DRAINING);
+	return STEP_EMPTY;
+}
+
+/* Source to the empty pipe, once; STEP_FAILED: the kernel lacks memory. */
+static enum step
+pull(struct flow *flow, const struct pipes *pipes,
+    const struct flow_ends *ends)
+{
+	ssize_t n;
+
+	do {
+		n = splice(ends->source_fd, NULL, pipe_fd(pipes, flow, 1), NULL,
+		    pipes->table[flow->pipe - 1].bytes, SPLICE_FLAGS);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		flow->pending = (uint32_t)n;
+		return STEP_ON;
+	}
+	if (n == 0)
+		return pull_end(flow, pipes, ends);
+	if (errno == EAGAIN) {
+		if (ends->source_is_urgent && is_at_mark(ends))
+			return pull_mark(flow, pipes, ends);
+		return STEP_WOULD_BLOCK;
+	}
+	if (errno == ENOMEM || errno == ENOBUFS)
+		return STEP_FAILED;
+	flow_set_state(flow, FLOW_RESET);
+	return STEP_EMPTY;
+}
+
+/* The pipe is empty and the source has ended: pass the end on. */
+static enum flow_result
+finish(struct flow *flow, const struct flow_ends *ends)
+{
+	if (flow->state == FLOW_RESET)
+		return FLOW_DRAINED;
+	if (flow->state == FLOW_DRAINING) {
+		/* ENOTCONN: the peer is gone already, and knows. */
+		if (ends->sink_is_socket)
+			(void)shutdown(ends->sink_fd, SHUT_WR);
+		flow_set_state(flow, FLOW_SHUT);
+	}
+	return FLOW_ENDED;
+}
+
+static enum flow_result
+pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
+{
+	uint32_t pulled = LIKELY_MORE;
+	enum step step;
+
+	for (int fills = 0;; fills++) {
+		step = push(flow, pipes, ends->sink_fd);
+		if (step == STEP_WOULD_BLOCK)
+			return FLOW_BLOCKED;
+		if (step == STEP_FAILED)
+			return FLOW_SINK_FAILED;
+		if (flow->state != FLOW_OPEN)
+			return finish(flow, ends);
+		if (fills == TURN_FILLS || pulled < LIKELY_MORE)
+			return FLOW_IDLE;
+		if (flow->pipe == 0 && !pipes_take(pipes, &flow->pipe))
+			return FLOW_STARVED;
+		step = pull(flow, pipes, ends);
+		if (step == STEP_WOULD_BLOCK)
+			return FLOW_IDLE;
+		if (step == STEP_FAILED)
+			return FLOW_STARVED;
+		/* After an error the rest of what was received is still to
+		 * be had, and after a byte at the mark what is behind it. */
+		pulled = ends->source_is_urgent ? LIKELY_MORE : flow->pending;
+	}
+}
+
+enum flow_result
+flow_pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
+{
+	enum flow_result result = pump(flow, pipes, ends);
+
+	if (flow->pipe != 0 && flow->pending == 0)
+		pipes_give(pipes, &flow->pipe);
+	return result;
+}
+
+void
+flow_abandon(struct flow *flow, struct pipes *pipes)
+{
+	if (flow->pipe != 0 && flow->pending == 0)
+		pipes_give(pipes, &flow->pipe);
+	else if (flow->pipe != 0)
+		pipes_destroy(pipes, &flow->pipe);
+	flow->pending = 0;
+	if (flow->state != FLOW_SHUT)
+		flow_set_state(flow, FLOW_SHUT);
+}
+
+void
+flow_recover(struct flow *flow, struct pipes *pipes,
+    const struct flow_ends *ends)
+{
+	char byte;
+	int content;
+
+	if (flow->pipe == 0) {
+		flow->pending = 0;
+		flow->at_mark = 0;
+		return;
+	}
+	content = pipes_content(pipes, flow->pipe);
+	flow->pending = content > 0 ? (uint32_t)content : 0;
+	if (flow->at_mark && content > 0 && is_at_mark(ends))
+		(void)!recv(ends->source_fd, &byte, 1, MSG_DONTWAIT);
+	flow->at_mark = 0;
+	if (flow->pending == 0)
+		pipes_give(pipes, &flow->pipe);
+}

@@ -1,0 +1,27 @@
+/*
+ * orders - what the master tells this worker, and what is told back.
+ *
+ * Runs in: worker.  Every order may come twice.
+ */
+#ifndef SRVD_WORKER_ORDERS_H
+#define SRVD_WORKER_ORDERS_H
+
+#include "common/log.h"
+#include "server/worker/worker.h"
+
+/* Say hello; the master sends what this body has not acknowledged yet. */
+void orders_open(struct worker *w);
+
+void orders_on_event(struct worker *w);
+
+/* Use the plan of the generation in force, if it has arrived (between events;
+ * B2). */
+void orders_follow(struct worker *w);
+
+/* The sweep: map the plan that the dead worker used. */
+void orders_map_plan(struct worker *w);
+
+/* A log sink: the master writes the log. */
+void orders_log(enum log_level level, const char *line);
+
+#endif

@@ -1,0 +1,445 @@
+/*
+ * relay - what happens to a connection once its backend is there; relay.h.
+ */
+#include <sys/epoll.h>
+
+#include "server/worker/conn.h"
+#include "server/worker/count.h"
+#include "server/worker/flow.h"
+#include "server/worker/poller.h"
+#include "server/worker/relay.h"
+#include "server/worker/tcp.h"
+
+#define INTEREST_READ (EPOLLIN | EPOLLPRI)
+
+/* While a reset waits for the bytes before it to be acknowledged; the limit
+ * is for a peer that takes nothing any more. */
+#define RESET_POLL_MS  20
+#define RESET_LIMIT_MS 5000
+
+#define BIT(direction) (1u << (direction))
+#define BOTH	       (BIT(FLOW_UP) | BIT(FLOW_DOWN))
+
+static enum side
+other(enum side side)
+{
+	return side == SIDE_CLIENT ? SIDE_BACKEND : SIDE_CLIENT;
+}
+
+/* The side of a flow's sink; with builtin:echo it is the source's. */
+static enum side
+sink_side(const struct slot *slot, enum direction direction)
+{
+	return slot->builtin != 0 ? SIDE_CLIENT : other((enum side)direction);
+}
+
+static struct flow_ends
+ends_of(const struct slot *slot, enum direction direction, bool is_urgent)
+{
+	enum side source = (enum side)direction;
+	struct flow_ends ends = {
+	    .source_fd = slot->fd[source],
+	    .sink_fd = slot->fd[sink_side(slot, direction)],
+	    .source_is_tcp = conn_side_is_tcp(slot, source),
+	    .source_failed = (slot->side_flags[source] & SIDE_FAILED) != 0,
+	    .source_is_urgent = is_urgent,
+	    .sink_is_socket = true,
+	};
+
+	if (slot->builtin == ADDR_DISCARD) {
+		ends.sink_fd = BODY_FD_NULL;
+		ends.sink_is_socket = false;
+	}
+	return ends;
+}
+
+/* Interest */
+
+static uint32_t
+wanted(const struct slot *slot, enum side side)
+{
+	const struct flow *out = &slot->flows[side];
+	const struct flow *in = &slot->flows[other(side)];
+	uint32_t events = 0;
+
+	if (slot->builtin == ADDR_ECHO)
+		in = out;
+	if (out->state == FLOW_OPEN && out->pending == 0 && !out->starved)
+		events |= INTEREST_READ;
+	if (in->pending > 0)
+		events |= EPOLLOUT;
+	return events;
+}
+
+/* HUP and ERR are reported whether wanted or not: a socket that has said so
+ * and can't be acted on leaves the instance until it can. */
+static int
+apply_interest(struct worker *w, struct slot *slot, enum side side)
+{
+	uint64_t key =
+	    poller_key_conn(slot->id, worker_slot_number(w, slot), side);
+	uint8_t *flags = &slot->side_flags[side];
+	uint32_t events = wanted(slot, side);
+	int rc = 0;
+
+	if (events == 0 && (*flags & SIDE_HUNG_UP) != 0) {
+		if ((*flags & SIDE_WATCHED) != 0)
+			poller_remove(slot->fd[side]);
+		*flags &= (uint8_t)~SIDE_WATCHED;
+	} else if ((*flags & SIDE_WATCHED) == 0) {
+		rc = poller_add(slot->fd[side], key, events);
+		*flags |= SIDE_WATCHED;
+	} else if (events != slot->interest[side]) {
+		rc = poller_change(slot->fd[side], key, events);
+	}
+	slot->interest[side] = events;
+	return rc;
+}
+
+static bool
+update_interest(struct worker *w, struct slot *slot)
+{
+	for (unsigned side = 0; side < SIDES; side++) {
+		if (slot->fd[side] != 0 &&
+		    apply_interest(w, slot, (enum side)side) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* Time */
+
+static bool
+is_half_closed(const struct slot *slot)
+{
+	return slot->builtin == 0 &&
+	    (slot->flows[FLOW_UP].state != FLOW_OPEN ||
+		slot->flows[FLOW_DOWN].state != FLOW_OPEN);
+}
+
+/* When the connection has been silent for too long; 0: never. */
+static uint64_t
+deadline(const struct worker *w, const struct slot *slot)
+{
+	const struct plan_service *service = conn_service(w, slot);
+	uint64_t timeout = is_half_closed(slot) ?
+	    service->half_closed_timeout_ms :
+	    service->idle_timeout_ms;
+
+	return timeout == 0 ? 0 : slot->active_ms + timeout;
+}
+
+static void
+set_timer(struct worker *w, const struct slot *slot)
+{
+	uint64_t due = slot->state == CONN_RESETTING ?
+	    w->now_ms + RESET_POLL_MS :
+	    deadline(w, slot);
+
+	if (due != 0)
+		timers_set(&w->timers, worker_slot_number(w, slot), due);
+}
+
+/* Pumping */
+
+static void
+wait_for_pipe(struct worker *w, struct slot *slot, struct flow *flow)
+{
+	struct starved_queue *q = &w->starved;
+	uint32_t number = worker_slot_number(w, slot);
+
+	flow->starved = 1;
+	if (q->queued[number])
+		return;
+	q->queued[number] = 1;
+	q->slots[(q->first + q->count) % w->head->slots_max] = number;
+	q->count++;
+}
+
+static void
+pump(struct worker *w, struct slot *slot, enum direction direction,
+    bool is_urgent)
+{
+	struct flow *flow = &slot->flows[direction];
+	struct flow_ends ends = ends_of(slot, direction, is_urgent);
+	uint64_t before = flow->moved;
+	enum flow_result result = flow_pump(flow, &w->pipes, &ends);
+
+	if (flow->moved != before) {
+		count_bytes(w, direction, flow->moved - before);
+		slot->active_ms = w->now_ms;
+	}
+	if (result == FLOW_STARVED)
+		wait_for_pipe(w, slot, flow);
+	else if (result == FLOW_SINK_FAILED)
+		slot->side_flags[sink_side(slot, direction)] |= SIDE_FAILED;
+}
+
+static bool
+side_has_failed(const struct slot *slot, enum side side)
+{
+	return (slot->side_flags[side] & SIDE_FAILED) != 0 ||
+	    slot->flows[side].state == FLOW_RESET;
+}
+
+/* Have all bytes reached the peer?  AF_UNIX has no such question: what was
+ * written can be read even after our close. */
+static bool
+has_arrived(struct worker *w, struct slot *slot, enum side side)
+{
+	uint32_t unacked;
+
+	if (!conn_side_is_tcp(slot, side))
+		return true;
+	unacked = tcp_unacked(slot->fd[side]);
+	if (unacked != slot->unacked)
+		slot->active_ms = w->now_ms;
+	slot->unacked = unacked;
+	return unacked == 0;
+}
+
+/* One side is dead; what it had sent still goes to the other.  False when
+ * the connection has ended by it. */
+static bool
+pass_reset_on(struct worker *w, struct slot *slot)
+{
+	enum side dead = (enum side)slot->dead_side;
+	struct flow *last = &slot->flows[dead];
+
+	if (side_has_failed(slot, other(dead)) ||
+	    (last->state != FLOW_OPEN && last->pending == 0 &&
+		has_arrived(w, slot, other(dead))) ||
+	    w->now_ms - slot->active_ms >= RESET_LIMIT_MS) {
+		conn_close(w, slot, REASON_RESET, END_RESET);
+		return false;
+	}
+	return true;
+}
+
+static void
+enter_reset(struct worker *w, struct slot *slot, enum side dead)
+{
+	slot->dead_side = (uint8_t)dead;
+	slot->side_flags[dead] |= SIDE_FAILED;
+	slot->phase_ms = w->now_ms;
+	slot->active_ms = w->now_ms;
+	slot_set_state(slot, CONN_RESETTING);
+	flow_abandon(&slot->flows[other(dead)], &w->pipes);
+	if (slot->flows[dead].state == FLOW_OPEN)
+		pump(w, slot, (enum direction)dead, true);
+	set_timer(w, slot);
+}
+
+/* After flows have moved: has the connection ended, or changed its state?
+ * False when it has ended. */
+static bool
+settle(struct worker *w, struct slot *slot)
+{
+	bool client = side_has_failed(slot, SIDE_CLIENT);
+	bool backend = side_has_failed(slot, SIDE_BACKEND);
+
+	if (slot->state == CONN_RELAYING) {
+		if ((client && backend) || (client && slot->builtin != 0)) {
+			conn_close(w, slot, REASON_RESET, END_RESET);
+			return false;
+		}
+		if (client || backend)
+			enter_reset(w, slot,
+			    client ? SIDE_CLIENT : SIDE_BACKEND);
+		else if (slot->flows[FLOW_UP].state == FLOW_SHUT &&
+		    slot->flows[FLOW_DOWN].state == FLOW_SHUT) {
+			conn_close(w, slot, REASON_DONE, END_CLEAN);
+			return false;
+		}
+	}
+	return slot->state != CONN_RESETTING || pass_reset_on(w, slot);
+}
+
+/* Let the flows of a set move, and draw the conclusions. */
+static void
+advance(struct worker *w, struct slot *slot, unsigned directions,
+    bool is_urgent)
+{
+	bool was_half_closed = is_half_closed(slot);
+
+	for (unsigned d = 0; d < 2; d++) {
+		if ((directions & BIT(d)) != 0 &&
+		    slot->flows[d].state != FLOW_SHUT)
+			pump(w, slot, (enum direction)d, is_urgent);
+	}
+	if (!settle(w, slot))
+		return;
+	if (!update_interest(w, slot)) {
+		conn_close(w, slot, REASON_ERROR, END_RESET);
+		return;
+	}
+	if (!was_half_closed && is_half_closed(slot))
+		set_timer(w, slot);
+}
+
+void
+relay_start(struct worker *w, struct slot *slot)
+{
+	slot->phase_ms = w->now_ms;
+	slot->active_ms = w->now_ms;
+	if (slot->builtin != 0)
+		flow_abandon(&slot->flows[FLOW_DOWN], &w->pipes);
+	slot_set_state(slot, CONN_RELAYING);
+	set_timer(w, slot);
+	/* The client has most likely spoken already. */
+	advance(w, slot, BIT(FLOW_UP), false);
+}
+
+/* Does this socket's HUP or ERR mean that it was reset?  ERR does.  So does
+ * HUP of a TCP socket whose sending we have not shut down: it is closed. */
+static bool
+is_reset(const struct slot *slot, enum side side, uint32_t events)
+{
+	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : other(side);
+
+	return (events & EPOLLERR) != 0 ||
+	    ((events & EPOLLHUP) != 0 && conn_side_is_tcp(slot, side) &&
+		slot->flows[sender].state != FLOW_SHUT);
+}
+
+void
+relay_on_event(struct worker *w, struct slot *slot, enum side side,
+    uint32_t events)
+{
+	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : other(side);
+	unsigned directions = 0;
+
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+		slot->side_flags[side] |= SIDE_HUNG_UP;
+		/* A source that is still read tells its error by itself,
+		 * after the bytes before it. */
+		if (is_reset(slot, side, events) &&
+		    slot->flows[side].state != FLOW_OPEN)
+			slot->side_flags[side] |= SIDE_FAILED;
+		events |= EPOLLIN;
+	}
+	if ((events & INTEREST_READ) != 0 && slot->flows[side].pending == 0)
+		directions |= BIT(side);
+	if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0 &&
+	    slot->flows[sender].pending > 0)
+		directions |= BIT(sender);
+	advance(w, slot, directions, (events & EPOLLPRI) != 0);
+}
+
+void
+relay_on_timer(struct worker *w, struct slot *slot)
+{
+	uint64_t due = deadline(w, slot);
+
+	if (slot->state == CONN_RESETTING) {
+		if (pass_reset_on(w, slot))
+			set_timer(w, slot);
+		return;
+	}
+	if (due != 0 && due <= w->now_ms)
+		conn_close(w, slot,
+		    is_half_closed(slot) ? REASON_HALF_CLOSED : REASON_IDLE,
+		    END_SHUTDOWN);
+	else
+		set_timer(w, slot);
+}
+
+void
+relay_feed(struct worker *w)
+{
+	struct starved_queue *q = &w->starved;
+
+	for (uint32_t left = q->count; left > 0; left--) {
+		struct slot *slot = worker_slot(w, q->slots[q->first]);
+
+		if (!pipes_has_free(&w->pipes))
+			return;
+		q->queued[q->slots[q->first]] = 0;
+		q->first = (q->first + 1) % w->head->slots_max;
+		q->count--;
+		if (slot->state != CONN_RELAYING &&
+		    slot->state != CONN_RESETTING)
+			continue;
+		worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
+		slot->flows[FLOW_UP].starved = 0;
+		slot->flows[FLOW_DOWN].starved = 0;
+		advance(w, slot, BOTH, true);
+	}
+}
+
+/* After a death */
+
+static void
+recover_flow(struct worker *w, struct slot *slot, enum direction direction)
+{
+	struct flow *flow = &slot->flows[direction];
+	struct flow_ends ends = ends_of(slot, direction, false);
+	struct tcp_facts facts;
+
+	flow_recover(flow, &w->pipes, &ends);
+	/* The byte count lags by what the dead worker moved last. */
+	if (!ends.source_is_tcp || !tcp_ask(ends.source_fd, &facts) ||
+	    !facts.has_taken || facts.taken < flow->moved + flow->pending)
+		return;
+	count_bytes(w, direction,
+	    facts.taken - flow->pending - flow->moved);
+	flow->moved = facts.taken - flow->pending;
+}
+
+/*
+ * The kernel may have told the dead worker of an error, and tells it once.
+ * For TCP: a socket in CLOSE was reset, unless both ends have been passed.
+ */
+static void
+recover_error(struct slot *slot, enum side side)
+{
+	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : other(side);
+	struct tcp_facts facts;
+
+	if (slot->fd[side] == 0 || !conn_side_is_tcp(slot, side) ||
+	    !tcp_ask(slot->fd[side], &facts) || !facts.is_closed)
+		return;
+	if (slot->flows[sender].state == FLOW_SHUT &&
+	    slot->flows[side].state != FLOW_OPEN)
+		return;
+	slot->side_flags[side] |= SIDE_FAILED;
+}
+
+/* The dead worker may have got anywhere between its calls. */
+static int
+recover_interest(struct worker *w, struct slot *slot, enum side side)
+{
+	uint64_t key =
+	    poller_key_conn(slot->id, worker_slot_number(w, slot), side);
+
+	if (slot->fd[side] == 0)
+		return 0;
+	slot->side_flags[side] |= SIDE_WATCHED;
+	slot->interest[side] = wanted(slot, side);
+	return poller_watch(slot->fd[side], key, slot->interest[side]);
+}
+
+void
+relay_recover(struct worker *w, struct slot *slot, bool was_worked_on)
+{
+	if (slot->flows[FLOW_UP].starved)
+		wait_for_pipe(w, slot, &slot->flows[FLOW_UP]);
+	if (slot->flows[FLOW_DOWN].starved)
+		wait_for_pipe(w, slot, &slot->flows[FLOW_DOWN]);
+	set_timer(w, slot);
+	if (!was_worked_on)
+		return;
+	if (slot->builtin != 0 && slot->flows[FLOW_DOWN].state == FLOW_OPEN)
+		flow_abandon(&slot->flows[FLOW_DOWN], &w->pipes);
+	recover_flow(w, slot, FLOW_UP);
+	if (slot->builtin == 0)
+		recover_flow(w, slot, FLOW_DOWN);
+	recover_error(slot, SIDE_CLIENT);
+	recover_error(slot, SIDE_BACKEND);
+	if (recover_interest(w, slot, SIDE_CLIENT) < 0 ||
+	    recover_interest(w, slot, SIDE_BACKEND) < 0) {
+		conn_close(w, slot, REASON_ERROR, END_RESET);
+		return;
+	}
+	advance(w, slot, BOTH, true);
+}

@@ -1,0 +1,33 @@
+/*
+ * relay - what happens to a connection once its backend is there.
+ *
+ * Runs in: worker.  Drives the two flows of a connection, tells epoll what
+ * they wait for, and passes resets on.
+ *
+ * Invariants
+ *  R1  A reset is passed on as a reset, after all bytes that were received
+ *      before it.
+ *  R2  Interest is asked for only while it can be acted on, so that nothing
+ *      level-triggered spins.
+ */
+#ifndef SRVD_WORKER_RELAY_H
+#define SRVD_WORKER_RELAY_H
+
+#include "server/worker/worker.h"
+
+/* The backend is connected, or a builtin: begin. */
+void relay_start(struct worker *w, struct slot *slot);
+
+/* epoll's events for the socket of a side. */
+void relay_on_event(struct worker *w, struct slot *slot, enum side side,
+    uint32_t events);
+void relay_on_timer(struct worker *w, struct slot *slot);
+
+/* Go on with flows that waited for a pipe, as far as there are some now. */
+void relay_feed(struct worker *w);
+
+/* The sweep: a connection in CONN_RELAYING or CONN_RESETTING lives on;
+ * was_worked_on: the dead worker's journal names it. */
+void relay_recover(struct worker *w, struct slot *slot, bool was_worked_on);
+
+#endif

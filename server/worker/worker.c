@@ -1,0 +1,191 @@
+/*
+ * worker - the process that accepts, dials and relays; see worker.h.
+ *
+ * Runs in: worker.  This file is its start and its loop.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "server/worker/accept.h"
+#include "server/worker/conn.h"
+#include "server/worker/dial.h"
+#include "server/worker/fault.h"
+#include "server/worker/orders.h"
+#include "server/worker/poller.h"
+#include "server/worker/relay.h"
+#include "server/worker/sweep.h"
+#include "server/worker/worker.h"
+
+/* Even with nothing to do a worker shows that it lives. */
+#define WAIT_MAX_MS 1000
+
+static uint64_t
+monotonic_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Memory that costs nothing until it is touched. */
+static void *
+reserve(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int
+init_caches(struct worker *w)
+{
+	uint32_t slots = w->head->slots_max;
+
+	w->listening =
+	    reserve(BODY_LISTENERS_MAX * sizeof(struct listening));
+	w->free_slots = reserve((slots + 1) * sizeof(uint32_t));
+	w->starved.slots = reserve((slots + 1) * sizeof(uint32_t));
+	w->starved.queued = reserve(slots + 1);
+	if (w->listening == NULL || w->free_slots == NULL ||
+	    w->starved.slots == NULL || w->starved.queued == NULL)
+		return -ENOMEM;
+	return timers_init(&w->timers, slots, w->now_ms);
+}
+
+static void
+on_conn(struct worker *w, const struct poller_event *event)
+{
+	struct slot *slot;
+
+	if (event->number >= w->head->slots_used)
+		return;
+	slot = worker_slot(w, event->number);
+	/* Of a connection that ended earlier in this round. */
+	if (!poller_is_for(event, slot->id))
+		return;
+	worker_journal(w, JOURNAL_CONN, event->number);
+	if (slot->state == CONN_RELAYING || slot->state == CONN_RESETTING)
+		relay_on_event(w, slot, event->side, event->events);
+	else if (slot->state == CONN_DIALING)
+		dial_on_event(w, slot, event->events);
+}
+
+static void
+on_timer(void *arg, uint32_t number)
+{
+	struct worker *w = arg;
+	struct slot *slot = worker_slot(w, number);
+
+	worker_journal(w, JOURNAL_CONN, number);
+	if (slot->state == CONN_DIALING)
+		dial_on_timer(w, slot);
+	else if (slot->state == CONN_RELAYING || slot->state == CONN_RESETTING)
+		relay_on_timer(w, slot);
+	worker_journal(w, JOURNAL_NONE, 0);
+}
+
+static void
+dispatch(struct worker *w, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct poller_event event = poller_event(i);
+
+		if (event.kind == POLLER_CONN)
+			on_conn(w, &event);
+		else if (event.kind == POLLER_LISTENER)
+			accept_on_event(w, event.number);
+		else
+			orders_on_event(w);
+	}
+	worker_journal(w, JOURNAL_NONE, 0);
+}
+
+static uint32_t
+wait_ms(const struct worker *w)
+{
+	uint32_t limit = WAIT_MAX_MS;
+	uint64_t watchdog = w->head->watchdog_ms;
+
+	if (watchdog != 0 && watchdog / 4 < limit)
+		limit = (uint32_t)(watchdog / 4);
+	/* A pipe or a place may come from another process, without an event.
+	 */
+	if ((w->paused > 0 || w->starved.count > 0) && limit > 20)
+		limit = 20;
+	return timers_wait(&w->timers, w->now_ms, limit);
+}
+
+static void
+stop_if_drained(struct worker *w)
+{
+	if (!w->is_draining)
+		return;
+	if (w->now_ms >= w->drain_until_ms) {
+		for (uint32_t i = 0; i < w->head->slots_used; i++) {
+			struct slot *slot = worker_slot(w, i);
+
+			if (slot_is_connection(slot))
+				conn_close(w, slot, REASON_STOP, END_SHUTDOWN);
+		}
+	}
+	w->is_done = w->live == 0;
+}
+
+static int
+serve(struct worker *w)
+{
+	int count;
+
+	while (!w->is_done) {
+		atomic_fetch_add_explicit(&w->head->beat, 1,
+		    memory_order_relaxed);
+		count = poller_wait(wait_ms(w));
+		if (count < 0)
+			abort();
+		w->now_ms = monotonic_ms();
+		dispatch(w, count);
+		timers_run(&w->timers, w->now_ms, on_timer, w);
+		relay_feed(w);
+		worker_journal(w, JOURNAL_NONE, 0);
+		accept_resume(w);
+		orders_follow(w);
+		stop_if_drained(w);
+		atomic_store_explicit(&w->head->settled, 1,
+		    memory_order_relaxed);
+	}
+	return WORKER_EXIT_DONE;
+}
+
+int
+worker_main(struct body *body, const struct board *board, struct board_row *row)
+{
+	struct worker w = {
+	    .body = *body,
+	    .head = body->head,
+	    .board = board,
+	    .row = row,
+	    .now_ms = monotonic_ms(),
+	};
+
+	log_open(orders_log, LEVEL_DEBUG);
+	if (body_head_fault(w.head, body->size) != NULL) {
+		log_error("the body of worker %u is damaged beyond use: %s",
+		    w.head->index, body_head_fault(w.head, body->size));
+		return WORKER_EXIT_BROKEN;
+	}
+	fault_install(w.head);
+	if (init_caches(&w) < 0 || sweep(&w) < 0) {
+		log_error("worker %u can't start: %s", w.head->index,
+		    strerror(ENOMEM));
+		return 1;
+	}
+	orders_open(&w);
+	return serve(&w);
+}

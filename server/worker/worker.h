@@ -1,0 +1,87 @@
+/*
+ * worker - what a worker knows besides its body: caches, all of them.
+ *
+ * Runs in: worker.  Everything here can be rebuilt from the body, the plan
+ * and the board; nothing here is missed when the worker dies.
+ */
+#ifndef SRVD_WORKER_WORKER_H
+#define SRVD_WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/state/board.h"
+#include "server/state/body.h"
+#include "server/worker/pipes.h"
+#include "server/worker/timers.h"
+
+/* A listening socket of the plan in force. */
+struct listening {
+	bool is_open;
+	bool is_shared; /* with the other workers: no group of its own */
+	bool is_paused; /* out of epoll's interest until accept_resume() */
+	bool is_armed;	/* it has abstained once: it accepts now */
+};
+
+/* Slots of which a flow waits for a pipe, first come first served.  A slot
+ * stands in the ring once at most; one that was freed meanwhile is passed
+ * over when its turn comes. */
+struct starved_queue {
+	uint32_t *slots; /* a ring of slots_max */
+	uint8_t *queued; /* by slot: it stands in the ring */
+	uint32_t first;
+	uint32_t count;
+};
+
+struct worker {
+	struct body body;
+	struct body_head *head; /* body.head */
+	const struct board *board;
+	struct board_row *row;
+
+	const struct plan *plan; /* in force; NULL before the first */
+	uint64_t generation;
+	struct listening *listening; /* BODY_LISTENERS_MAX of them */
+	int32_t *turns; /* of each backend, for the weighted round robin */
+
+	uint64_t now_ms; /* CLOCK_MONOTONIC, as of this round */
+	uint32_t *free_slots; /* freed ones, on a stack */
+	uint32_t free_count;
+	uint32_t live; /* slots that are not free */
+	struct timers timers;
+	struct pipes pipes;
+	struct starved_queue starved;
+
+	uint32_t paused;     /* listening sockets that are */
+	uint64_t resume_ms;  /* when to look at them again */
+	bool is_short;	     /* of descriptors, and said so */
+	bool is_draining;
+	uint64_t drain_until_ms; /* UINT64_MAX: no limit */
+	bool is_done;
+};
+
+/* What a holder clones (worker_main_fn). */
+int worker_main(struct body *body, const struct board *board,
+    struct board_row *row);
+
+/* Say in the body what is being worked on (fault.h draws on it). */
+static inline void
+worker_journal(struct worker *w, enum journal_act act, uint32_t slot)
+{
+	atomic_store_explicit(&w->head->journal, JOURNAL(act, slot),
+	    memory_order_release);
+}
+
+static inline struct slot *
+worker_slot(const struct worker *w, uint32_t i)
+{
+	return &w->body.slots[i];
+}
+
+static inline uint32_t
+worker_slot_number(const struct worker *w, const struct slot *slot)
+{
+	return (uint32_t)(slot - w->body.slots);
+}
+
+#endif

@@ -1,0 +1,137 @@
+/*
+ * stream - one checked stream of a load; see stream.h.
+ */
+#include "stream.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+
+#define SEED_DOWN 0x8000000000000000ULL
+
+void
+stream_describe(const struct stream *stream, char *text, size_t size)
+{
+	const struct end *c = stream->client;
+	const struct end *s = stream->server;
+	char client[80] = "client closed";
+	char server[80] = "";
+
+	if (c != NULL)
+		snprintf(client, sizeof client, "client sent %llu%s got %llu%s",
+		    (unsigned long long)c->sent, c->fin_sent ? "+FIN" : "",
+		    (unsigned long long)c->received, c->eof ? "+FIN" : "");
+	if (s != NULL)
+		snprintf(server, sizeof server,
+		    ", server sent %llu%s got %llu%s",
+		    (unsigned long long)s->sent, s->fin_sent ? "+FIN" : "",
+		    (unsigned long long)s->received, s->eof ? "+FIN" : "");
+	else if (stream->group->spec.peer == PEER_BACKEND)
+		snprintf(server, sizeof server, ", server %s",
+		    stream->server_came ? "closed" : "never came");
+	snprintf(text, size, "%s %llu of %llu/%llu bytes: %s%s",
+	    stream->group->spec.label, (unsigned long long)stream->id,
+	    (unsigned long long)stream->group->spec.up,
+	    (unsigned long long)stream->group->spec.down, client, server);
+}
+
+void
+stream_note_error(struct load *load, const struct stream *stream,
+    const char *why)
+{
+	char state[200] = "a connection to the backend";
+
+	if (load->counts.first_error[0] != '\0')
+		return;
+	if (stream != NULL)
+		stream_describe(stream, state, sizeof state);
+	snprintf(load->counts.first_error, sizeof load->counts.first_error,
+	    "%s: %s", state, why);
+}
+
+void
+stream_end(struct stream *stream, enum verdict verdict)
+{
+	struct load *load = stream->load;
+	struct load_counts *counts = &load->counts;
+
+	switch (verdict) {
+	case VERDICT_DONE:
+		counts->done++;
+		break;
+	case VERDICT_LOST:
+		counts->lost++;
+		break;
+	case VERDICT_WRONG:
+		counts->wrong++;
+		break;
+	}
+	counts->running--;
+	stream->group->running--;
+	if (stream->client != NULL)
+		end_close(stream->client);
+	if (stream->server != NULL)
+		end_close(stream->server);
+	LIST_REMOVE(stream, all);
+	free(stream);
+}
+
+/* What the stream holds at a place, in the direction away from the client or
+ * towards it: the header, then what no other stream has. */
+void
+stream_bytes(const struct stream *stream, bool up, uint64_t at, uint8_t *out,
+    size_t length)
+{
+	uint64_t header[2] = {STREAM_MAGIC, stream->id};
+	uint64_t seed = stream->id;
+	size_t n;
+
+	if (!up && stream->group->spec.peer == PEER_BACKEND)
+		seed |= SEED_DOWN;
+	else if (at < LOAD_HEADER) {
+		n = LOAD_HEADER - at < length ? LOAD_HEADER - at : length;
+		memcpy(out, (const uint8_t *)header + at, n);
+		out += n;
+		at += n;
+		length -= n;
+	}
+	e2e_bytes(seed, at, out, length);
+}
+
+struct stream *
+stream_find(const struct load *load, uint64_t id)
+{
+	struct stream *stream;
+
+	LIST_FOREACH(stream, &load->streams, all) {
+		if (stream->id == id)
+			return stream;
+	}
+	return NULL;
+}
+
+static struct stream *
+stream_new(struct load *load, struct group *group)
+{
+	struct stream *stream = calloc(1, sizeof *stream);
+
+	ck_assert_ptr_nonnull(stream);
+	stream->id = load->counts.opened;
+	stream->load = load;
+	stream->group = group;
+	LIST_INSERT_HEAD(&load->streams, stream, all);
+	load->counts.opened++;
+	load->counts.running++;
+	group->opened++;
+	group->running++;
+	return stream;
+}
+
+void
+stream_open(struct load *load, struct group *group)
+{
+	end_new_client(stream_new(load, group));
+}

@@ -1,0 +1,260 @@
+/*
+ * Many connections, many slow ones, and not enough of everything.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "gateway.h"
+#include "harness.h"
+#include "load.h"
+#include "net.h"
+#include "proc.h"
+
+#define MIB (1024ULL * 1024)
+
+struct fixture {
+	struct gateway gateway;
+	struct load *load;
+	char address[ADDR_TEXT_SIZE];
+};
+
+static void
+fixture_start(struct fixture *f, unsigned workers)
+{
+	char backend[ADDR_TEXT_SIZE];
+
+	f->load = load_new();
+	load_listen(f->load, "127.0.0.1:0", backend);
+	gateway_init(&f->gateway);
+	f->gateway.workers = workers;
+	gateway_start(&f->gateway,
+	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
+	    "	backend b { address = \"%s\" }\n}\n",
+	    backend);
+	gateway_address(&f->gateway, "s", 0, f->address);
+}
+
+static void
+fixture_stop(struct fixture *f)
+{
+	load_free(f->load);
+	gateway_expect_number(&f->gateway, "totals/connections", 0);
+	gateway_stop(&f->gateway);
+}
+
+/* Turn until the gateway has so many connections. */
+static void
+run_until_connections(struct fixture *f, int64_t connections)
+{
+	uint64_t end = e2e_now_ms() + 20000;
+	int64_t now;
+
+	do {
+		load_run(f->load, 20);
+		now = gateway_number(&f->gateway, "totals/connections");
+		ck_assert_msg(now >= connections || e2e_now_ms() < end,
+		    "only %lld of %lld connections; first error: %s",
+		    (long long)now, (long long)connections,
+		    load_counts(f->load)->first_error);
+	} while (now < connections);
+}
+
+START_TEST(two_thousand_connections)
+{
+	/* Held, so that all are there at once. */
+	const struct load_spec spec = {
+	    "one of 2000", LOAD_BOTH, .up = 4000, .down = 20000, .hold = true};
+	struct fixture f;
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < 5000) {
+		e2e_skip("2000 connections need 5000 descriptors, not %lu",
+		    (unsigned long)limit.rlim_cur);
+		return;
+	}
+	fixture_start(&f, 2);
+	load_add(f.load, f.address, &spec, 2000, 2000);
+	run_until_connections(&f, 2000);
+	load_release(f.load);
+	load_finish(f.load, 20000);
+	load_expect_exact(f.load);
+	ck_assert_uint_eq(load_counts(f.load)->done, 2000);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* The workers' user has 16,384 pages of full-size pipes, which is 256. */
+START_TEST(slow_readers_hinder_nobody)
+{
+	const struct load_spec slow = {"slow reader", LOAD_BOTH,
+	    .up = LOAD_HEADER, .down = 3 * MIB, .receive_buffer = 4096,
+	    .hold = true};
+	const struct load_spec fast = {"fast", LOAD_PINGPONG,
+	    .up = 128ULL * 1000, .down = 128ULL * 1000, .message = 128};
+	const struct load_spec bulk = {
+	    "fast bulk", LOAD_BOTH, .up = 8 * MIB, .down = 8 * MIB};
+	struct fixture f;
+	uint64_t bytes;
+
+	fixture_start(&f, 2);
+	load_add(f.load, f.address, &slow, 300, 300);
+	run_until_connections(&f, 300);
+	do { /* until nothing moves: all buffers are full */
+		bytes = load_counts(f.load)->bytes;
+		load_run(f.load, 300);
+	} while (load_counts(f.load)->bytes != bytes);
+	load_add(f.load, f.address, &fast, 20, 20);
+	load_add(f.load, f.address, &bulk, 4, 4);
+	load_finish_labelled(f.load, "fast", 15000);
+	load_finish_labelled(f.load, "fast bulk", 15000);
+	ck_assert_uint_eq(load_counts(f.load)->running, 300);
+	load_release(f.load);
+	load_finish(f.load, 30000);
+	load_expect_exact(f.load);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* Nobody reads, and a worker dies on top of it. */
+START_TEST(slow_readers_survive_a_death)
+{
+	const struct load_spec slow = {"slow reader", LOAD_BOTH,
+	    .up = LOAD_HEADER, .down = 2 * MIB, .receive_buffer = 4096,
+	    .hold = true};
+	struct fixture f;
+	pid_t old;
+
+	fixture_start(&f, 1);
+	load_add(f.load, f.address, &slow, 300, 300);
+	run_until_connections(&f, 300);
+	load_run(f.load, 500);
+	for (int i = 0; i < 5; i++) {
+		old = gateway_signal_worker(&f.gateway, 0, SIGKILL);
+		gateway_expect_successor(&f.gateway, 0, old);
+	}
+	load_release(f.load);
+	load_finish(f.load, 30000);
+	load_expect_exact(f.load);
+	fixture_stop(&f);
+}
+END_TEST
+
+static void
+limit_descriptors(pid_t pid, rlim_t limit)
+{
+	struct rlimit rlimit;
+
+	ck_assert_msg(prlimit(pid, RLIMIT_NOFILE, NULL, &rlimit) == 0,
+	    "prlimit: %s", strerror(errno));
+	rlimit.rlim_cur = limit < rlimit.rlim_max ? limit : rlimit.rlim_max;
+	ck_assert_msg(prlimit(pid, RLIMIT_NOFILE, &rlimit, NULL) == 0,
+	    "prlimit: %s", strerror(errno));
+}
+
+/* Of the worker and of its holder, which successors inherit it from. */
+static void
+limit_worker(const struct fixture *f, rlim_t limit)
+{
+	limit_descriptors(gateway_holder(&f->gateway, 0), limit);
+	limit_descriptors(gateway_worker(&f->gateway, 0), limit);
+}
+
+#define FEW_DESCRIPTORS 200
+#define TOO_MANY        150 /* connections for that */
+
+static void
+expect_no_spin(struct fixture *f)
+{
+	pid_t pid = gateway_worker(&f->gateway, 0);
+	uint64_t cpu = proc_cpu_ms(pid);
+
+	load_run(f->load, 1000);
+	cpu = proc_cpu_ms(pid) - cpu;
+	ck_assert_msg(cpu < 300,
+	    "out of descriptors the worker took %llu ms of a second",
+	    (unsigned long long)cpu);
+}
+
+/* Those that got in go on, those that did not wait, nobody spins; when there
+ * is room, all are served. */
+START_TEST(descriptors_run_out)
+{
+	const struct load_spec held = {
+	    "held", LOAD_BOTH, .up = 1000, .down = 100000, .hold = true};
+	struct fixture f;
+	int64_t in;
+
+	fixture_start(&f, 1);
+	limit_worker(&f, FEW_DESCRIPTORS);
+	load_add(f.load, f.address, &held, TOO_MANY, TOO_MANY);
+	run_until_connections(&f, 50);
+	load_run(f.load, 300);
+	in = gateway_number(&f.gateway, "totals/connections");
+	ck_assert_msg(in < FEW_DESCRIPTORS / 2,
+	    "%lld connections with %d descriptors", (long long)in,
+	    FEW_DESCRIPTORS);
+	ck_assert_uint_eq(load_counts(f.load)->lost, 0);
+	expect_no_spin(&f);
+	load_release(f.load); /* as those end, the others get in */
+	load_finish(f.load, 20000);
+	load_expect_exact(f.load);
+	ck_assert_uint_eq(load_counts(f.load)->done, TOO_MANY);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* Room made from outside is found, too. */
+START_TEST(descriptors_come_back)
+{
+	const struct load_spec held = {
+	    "held", LOAD_BOTH, .up = 1000, .down = 100000, .hold = true};
+	struct fixture f;
+
+	fixture_start(&f, 1);
+	limit_worker(&f, FEW_DESCRIPTORS);
+	load_add(f.load, f.address, &held, TOO_MANY, TOO_MANY);
+	run_until_connections(&f, 50);
+	load_run(f.load, 300);
+	limit_worker(&f, RLIM_INFINITY);
+	run_until_connections(&f, TOO_MANY);
+	load_release(f.load);
+	load_finish(f.load, 20000);
+	load_expect_exact(f.load);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* A worker that dies when there are no descriptors has a successor that makes
+ * do with none. */
+START_TEST(death_without_descriptors)
+{
+	const struct load_spec held = {
+	    "held", LOAD_BOTH, .up = 1000, .down = 100000, .hold = true};
+	struct fixture f;
+	pid_t old;
+
+	fixture_start(&f, 1);
+	limit_worker(&f, FEW_DESCRIPTORS);
+	load_add(f.load, f.address, &held, TOO_MANY, TOO_MANY);
+	run_until_connections(&f, 50);
+	load_run(f.load, 300);
+	for (int i = 0; i < 3; i++) {
+		old = gateway_signal_worker(&f.gateway, 0, SIGKILL);
+		gateway_expect_successor(&f.gateway, 0, old);
+	}
+	expect_no_spin(&f);
+	load_release(f.load);
+	load_finish(f.load, 20000);
+	load_expect_exact(f.load);
+	fixture_stop(&f);
+}
+END_TEST
+
+E2E_MAIN("scale", two_thousand_connections, slow_readers_hinder_nobody,
+    slow_readers_survive_a_death, descriptors_run_out, descriptors_come_back,
+    death_without_descriptors)

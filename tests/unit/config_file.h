@@ -1,0 +1,99 @@
+/*
+ * config_file - what the tests of the configuration share: a temporary
+ * directory, files in it, and loading one of them.
+ */
+#ifndef SRVD_TESTS_CONFIG_FILE_H
+#define SRVD_TESTS_CONFIG_FILE_H
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/config/config.h"
+#include "tests/unit/unit.h"
+
+/* A service with all that it needs, on one line. */
+#define SERVICE                                                               \
+	"service s { listen = 127.0.0.1:1 "                                   \
+	"backend b { address = builtin:echo } }\n"
+
+static char directory[64];
+
+/* Removed at the end of the test program by remove_directory(). */
+static inline void
+make_directory(void)
+{
+	(void)snprintf(directory, sizeof(directory), "/tmp/srvd-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
+static inline const char *
+path_of(const char *name)
+{
+	static char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return path;
+}
+
+static inline void
+write_bytes(const char *name, const char *bytes, size_t length)
+{
+	FILE *file = fopen(path_of(name), "we");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static inline void
+write_text(const char *name, const char *text)
+{
+	write_bytes(name, text, strlen(text));
+}
+
+static inline struct config_result
+load(const char *name, bool check_only)
+{
+	const struct config_request request = {
+	    .path = path_of(name),
+	    .check_only = check_only,
+	    .generation = 1,
+	    .nofile = 20000,
+	};
+	struct config_result result;
+
+	config_load(&request, &result);
+	ck_assert_int_eq(result.plan == NULL, result.errors_count > 0);
+	ck_assert_int_eq(result.plan_fd < 0, result.errors_count > 0);
+	return result;
+}
+
+/* Is there an error at that line of a file whose name ends so? */
+static inline bool
+has_error(const struct config_result *result, const char *file, uint32_t line,
+    const char *message)
+{
+	for (size_t i = 0; i < result->errors_count; i++) {
+		const struct config_error *error = &result->errors[i];
+		size_t length = strlen(error->file);
+		size_t tail = strlen(file);
+
+		if (error->line == line && length >= tail &&
+		    strcmp(error->file + length - tail, file) == 0 &&
+		    strstr(error->message, message) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static inline void
+show_errors(const struct config_result *result)
+{
+	for (size_t i = 0; i < result->errors_count; i++)
+		(void)fprintf(stderr, "  %s:%u: %s\n", result->errors[i].file,
+		    result->errors[i].line, result->errors[i].message);
+}
+
+#endif
