@@ -63,8 +63,8 @@ log_printable(char *text)
 	return text;
 }
 
-static void
-log_line(enum log_level level, const char *format, va_list args)
+printf_like(2, 0) static void log_line(enum log_level level, const char *format,
+    va_list args)
 {
 	char line[LOG_LINE_SIZE];
 	int saved_errno = errno;
@@ -76,14 +76,14 @@ log_line(enum log_level level, const char *format, va_list args)
 	errno = saved_errno;
 }
 
-#define LOG_FUNCTION(name, level)                                             \
-	void name(const char *format, ...)                                    \
-	{                                                                     \
-		va_list args;                                                 \
-                                                                              \
-		va_start(args, format);                                       \
-		log_line(level, format, args);                                \
-		va_end(args);                                                 \
+#define LOG_FUNCTION(name, level)              \
+	void name(const char *format, ...)     \
+	{                                      \
+		va_list args;                  \
+                                               \
+		va_start(args, format);        \
+		log_line(level, format, args); \
+		va_end(args);                  \
 	}
 
 LOG_FUNCTION(log_error, LEVEL_ERROR)

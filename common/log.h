@@ -18,7 +18,12 @@
 
 #define LOG_LINE_SIZE 1024
 
-enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
+enum log_level {
+	LEVEL_ERROR,
+	LEVEL_WARN,
+	LEVEL_INFO,
+	LEVEL_DEBUG
+};
 
 typedef void log_sink_fn(enum log_level level, const char *line);
 

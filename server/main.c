@@ -19,7 +19,10 @@
 
 #define EXIT_USAGE 2
 
-enum action { ACTION_SERVE, ACTION_CHECK };
+enum action {
+	ACTION_SERVE,
+	ACTION_CHECK
+};
 
 #if defined(__SANITIZE_ADDRESS__)
 /* The workers' own handler is to see the faults, and a holder can't be traced
@@ -77,8 +80,8 @@ check(const struct master_options *options)
 		else
 			(void)fprintf(stderr, "%s: %s\n", e->file, e->message);
 	}
-	if (result.plan == NULL || (options->verbose > 0 &&
-				       config_print(result.plan, stdout) < 0))
+	if (result.plan == NULL ||
+	    (options->verbose > 0 && config_print(result.plan, stdout) < 0))
 		status = EXIT_FAILURE;
 	config_result_release(&result);
 	if (fflush(stdout) != 0)

@@ -34,19 +34,26 @@
 #define HAS_SHADOW_MEMORY 0
 #endif
 
-/* Lower a limit; never raises what the parent was given. */
+/*
+ * Lower a limit; never raises what the parent was given.  For good if that
+ * can be had (valgrind keeps some of the descriptors for itself).
+ */
 static void
 limit(int resource, rlim_t most)
 {
-	struct rlimit old;
+	struct rlimit limit;
+	rlim_t hard;
 
-	if (getrlimit(resource, &old) < 0)
+	if (getrlimit(resource, &limit) < 0)
 		_exit(CHILD_EXIT_BROKEN);
-	if (old.rlim_max > most)
-		old.rlim_max = most;
-	if (old.rlim_cur > old.rlim_max)
-		old.rlim_cur = old.rlim_max;
-	if (setrlimit(resource, &old) < 0)
+	hard = limit.rlim_max;
+	if (limit.rlim_cur > most)
+		limit.rlim_cur = most;
+	limit.rlim_max = limit.rlim_cur;
+	if (setrlimit(resource, &limit) == 0)
+		return;
+	limit.rlim_max = hard;
+	if (setrlimit(resource, &limit) < 0)
 		_exit(CHILD_EXIT_BROKEN);
 }
 
@@ -128,10 +135,13 @@ read_configuration(const struct config_request *request, struct report *report,
 	struct build build;
 	struct bytes plan = {0};
 
+	bool whole;
+
 	build_init(&build, request, report);
-	scan_files(request->path, report, &canon);
-	if (!report_is_full(report)) {
+	whole = scan_files(request->path, report, &canon);
+	if (!report_is_full(report))
 		parse_canon(&canon, &build);
+	if (whole && !report_is_full(report)) {
 		compile_user(&build);
 		compile_build(&build);
 	}
@@ -156,5 +166,6 @@ child_run(const struct config_request *request, int plan_fd, int answer_fd)
 	read_configuration(request, &report, plan_fd);
 	if (answer_write(answer_fd, &report) < 0)
 		_exit(CHILD_EXIT_BROKEN);
+	memory_free_all();
 	_exit(0);
 }

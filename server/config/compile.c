@@ -118,7 +118,7 @@ check_bindings(const struct build *build)
 			report_doubled(build, one->listener,
 			    bindings[i].listener);
 	}
-	free(bindings);
+	memory_free(bindings);
 	return count;
 }
 

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -141,21 +140,30 @@ receive(const struct config_child *child, char *answer)
 	return (ssize_t)length;
 }
 
-/* See the child ended, by force if it has to be; returns its wait status. */
+/*
+ * See the child ended, by force if it has to be; returns its wait status.  It
+ * ends right after its answer, unless something is wrong with it.
+ */
 static int
 reap(const struct config_child *child, bool failed)
 {
-	int pidfd = pidfd_open(child->pid, 0);
 	int status = 0;
 	pid_t reaped;
 
-	if (failed || pidfd < 0 || !wait_for(child, pidfd))
-		(void)kill(child->pid, SIGKILL);
-	close_fd(&pidfd);
+	while (!failed &&
+	    (reaped = waitpid(child->pid, &status, WNOHANG)) <= 0) {
+		if (reaped < 0 && errno != EINTR)
+			return 0;
+		failed = time_left(child) == 0;
+		(void)poll(NULL, 0, 1);
+	}
+	if (!failed)
+		return status;
+	(void)kill(child->pid, SIGKILL);
 	do
 		reaped = waitpid(child->pid, &status, 0);
 	while (reaped < 0 && errno == EINTR);
-	return reaped < 0 ? 0 : status;
+	return status;
 }
 
 static const char *

@@ -38,8 +38,8 @@ files_pop(struct files *files)
 
 	if (file->lex != NULL)
 		source_free(&file->source);
-	free(file->lex);
-	free(file->path);
+	memory_free(file->lex);
+	memory_free(file->path);
 }
 
 /* Is this file being read already, further down? */
@@ -186,5 +186,5 @@ files_include(struct files *files, struct place place, const char *pattern)
 		report_add(files->report, place,
 		    "include: there is no file %.200s", full);
 	globfree(&matches);
-	free(full);
+	memory_free(full);
 }

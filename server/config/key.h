@@ -66,6 +66,9 @@ struct key {
 	bool list;
 };
 
+/* Of a list. */
+#define KEY_VALUES_MAX PLAN_LISTENERS_MAX
+
 enum section_id {
 	SECTION_BACKEND,
 	SECTION_SERVICE,

@@ -3,18 +3,51 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "server/config/memory.h"
 
+/* Stands before each block, so that all can be found at the end. */
+struct block {
+	LIST_ENTRY(block) link;
+};
+
+static LIST_HEAD(block_list, block) blocks = LIST_HEAD_INITIALIZER(blocks);
+
 void *
 memory_resize(void *old, size_t size)
 {
-	void *new = realloc(old, size);
+	struct block *block = NULL;
 
-	if (new == NULL)
+	if (old != NULL) {
+		block = (struct block *)old - 1;
+		LIST_REMOVE(block, link);
+	}
+	block = realloc(block, sizeof(*block) + size);
+	if (block == NULL)
 		_exit(MEMORY_EXIT_STATUS);
-	return new;
+	LIST_INSERT_HEAD(&blocks, block, link);
+	return block + 1;
+}
+
+void
+memory_free(void *old)
+{
+	struct block *block;
+
+	if (old == NULL)
+		return;
+	block = (struct block *)old - 1;
+	LIST_REMOVE(block, link);
+	free(block);
+}
+
+void
+memory_free_all(void)
+{
+	while (!LIST_EMPTY(&blocks))
+		memory_free(LIST_FIRST(&blocks) + 1);
 }
 
 char *

@@ -17,6 +17,9 @@
 #define MEMORY_EXIT_STATUS 75
 
 must_check void *memory_resize(void *old, size_t size);
+void memory_free(void *old);
+/* All that was ever asked for here: the child's last act. */
+void memory_free_all(void);
 must_check char *memory_copy(const char *text);
 
 /*

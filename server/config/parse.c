@@ -33,8 +33,8 @@ on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
 }
 
 /* Whatever it doesn't like, the scan should have seen before. */
-static void
-on_error(cfg_t *cfg, const char *format, va_list args)
+static void printf_like(2, 0)
+    on_error(cfg_t *cfg, const char *format, va_list args)
 {
 	char message[200];
 
@@ -180,7 +180,7 @@ parse_canon(const struct canon *canon, struct build *build)
 	else if (build->report->findings_count == 0)
 		report_add(build->report, nowhere,
 		    "the configuration could not be parsed");
-	free(text.data);
+	memory_free(text.data);
 	(void)cfg_free(cfg);
 	current = NULL;
 }

@@ -66,6 +66,7 @@ scan_setting(struct scan *scan)
 	struct body *body = scan_body(scan);
 	const struct token *name = scan_now(scan);
 	const struct key *key = section_key(body->section, name->text);
+	struct place place = name->place;
 	struct place *seen;
 	bool muted = body->muted;
 
@@ -95,7 +96,7 @@ scan_setting(struct scan *scan)
 	}
 	scan_advance(scan);
 	scan_advance(scan);
-	scan_value(scan, key, muted);
+	scan_value(scan, key, place, muted);
 }
 
 static bool
@@ -193,6 +194,20 @@ push_body(struct scan *scan, const struct section *section, struct place place,
 		    section->name);
 }
 
+/* The names themselves are the child's, to its end. */
+static void
+keep_title(void *title)
+{
+	(void)title;
+}
+
+static void
+pop_body(struct scan *scan)
+{
+	tdestroy(scan_body(scan)->titles, keep_title);
+	scan->depth--;
+}
+
 /* At a new body's title or its {. */
 static void
 open_body(struct scan *scan, const char *title)
@@ -203,7 +218,7 @@ open_body(struct scan *scan, const char *title)
 	if ((titled ? scan_next(scan) : scan_now(scan))->type != TOKEN_OPEN) {
 		report_add(scan->report, body->place, "a { is missing after %s",
 		    body->label);
-		scan->depth--;
+		pop_body(scan);
 		scan_skip_statement(scan);
 		return;
 	}
@@ -332,7 +347,7 @@ scan_close(struct scan *scan)
 		report_missing(scan);
 		if (!scan_body(scan)->muted)
 			canon_end(scan->canon, scan_now(scan)->place);
-		scan->depth--;
+		pop_body(scan);
 	}
 	scan_advance(scan);
 }
@@ -347,7 +362,7 @@ scan_end(struct scan *scan)
 		report_add(scan->report, scan_body(scan)->place,
 		    "%s is never closed: a } is missing",
 		    scan_body(scan)->label);
-	for (; scan->depth > 0; scan->depth--) {
+	for (; scan->depth > 0; pop_body(scan)) {
 		if (!scan_body(scan)->muted)
 			canon_end(scan->canon, place);
 	}
@@ -406,7 +421,7 @@ scan_statement(struct scan *scan)
 		scan_misfit(scan);
 }
 
-void
+bool
 scan_files(const char *path, struct report *report, struct canon *canon)
 {
 	struct scan *scan = memory_grow(NULL, 0, sizeof(*scan));
@@ -424,4 +439,8 @@ scan_files(const char *path, struct report *report, struct canon *canon)
 	/* Of a file that couldn't be read nothing is known to be missing. */
 	if (!scan->files.failed)
 		report_missing(scan);
+	while (scan->depth > 0)
+		pop_body(scan);
+	tdestroy(top->titles, keep_title);
+	return !scan->files.failed;
 }

@@ -11,9 +11,14 @@
 #ifndef SRVD_CONFIG_SCAN_H
 #define SRVD_CONFIG_SCAN_H
 
+#include <stdbool.h>
+
+#include "common/attr.h"
 #include "server/config/canon.h"
 #include "server/config/report.h"
 
-void scan_files(const char *path, struct report *report, struct canon *canon);
+/* False if not all of it could be read: what is missing may stand there. */
+must_check bool scan_files(const char *path, struct report *report,
+    struct canon *canon);
 
 #endif

@@ -49,7 +49,8 @@ void scan_skip_content(struct scan *scan);
 /* Skip what is left of a statement that makes no sense. */
 void scan_skip_statement(struct scan *scan);
 
-/* Behind the = of a key. */
-void scan_value(struct scan *scan, const struct key *key, bool muted);
+/* Behind the = of a key that was named at place. */
+void scan_value(struct scan *scan, const struct key *key, struct place place,
+    bool muted);
 
 #endif

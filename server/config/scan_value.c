@@ -63,11 +63,16 @@ scan_skip_statement(struct scan *scan)
 	}
 }
 
+static bool
+is_assigned(const struct token *token)
+{
+	return token->type == TOKEN_ASSIGN || token->type == TOKEN_APPEND;
+}
+
 void
 scan_skip_content(struct scan *scan)
 {
-	bool assigned = scan_now(scan)->type == TOKEN_ASSIGN ||
-	    scan_now(scan)->type == TOKEN_APPEND;
+	bool assigned = is_assigned(scan_now(scan));
 
 	if (assigned ||
 	    (token_is_text(scan_now(scan)) &&
@@ -104,11 +109,10 @@ static bool
 is_list_rest(const struct scan *scan)
 {
 	const struct token *token = scan_now(scan);
-	enum token_type after = scan_next(scan)->type;
 
 	return token->type == TOKEN_COMMA ||
-	    (token_is_text(token) && after != TOKEN_ASSIGN &&
-		after != TOKEN_APPEND && after != TOKEN_OPEN &&
+	    (token_is_text(token) && !is_assigned(scan_next(scan)) &&
+		scan_next(scan)->type != TOKEN_OPEN &&
 		section_child(scan->bodies[scan->depth].section, token->text) ==
 		    NULL);
 }
@@ -125,8 +129,11 @@ scan_list(struct scan *scan, const struct key *key, bool muted)
 		canon_list_begin(scan->canon, place, key->name);
 	scan_advance(scan);
 	while (token_is_text(scan_now(scan))) {
-		values++;
-		if (!muted && !scan_now(scan)->bad)
+		if (++values == KEY_VALUES_MAX + 1)
+			report_add(scan->report, scan_now(scan)->place,
+			    "%s: the list is too long: it can have %d values",
+			    key->name, KEY_VALUES_MAX);
+		if (!muted && !scan_now(scan)->bad && values <= KEY_VALUES_MAX)
 			canon_list_value(scan->canon, scan_now(scan)->place,
 			    passed++ == 0, scan_now(scan)->text);
 		scan_advance(scan);
@@ -156,7 +163,8 @@ scan_list(struct scan *scan, const struct key *key, bool muted)
 }
 
 void
-scan_value(struct scan *scan, const struct key *key, bool muted)
+scan_value(struct scan *scan, const struct key *key, struct place place,
+    bool muted)
 {
 	const struct token *value = scan_now(scan);
 
@@ -166,8 +174,9 @@ scan_value(struct scan *scan, const struct key *key, bool muted)
 		report_add(scan->report, value->place,
 		    "%s takes one value, not a list", key->name);
 		skip_block(scan);
-	} else if (!token_is_text(value)) {
-		report_add(scan->report, value->place,
+	} else if (!token_is_text(value) || is_assigned(scan_next(scan))) {
+		/* The next setting's name is not this one's value. */
+		report_add(scan->report, place,
 		    "%s: a value is missing after =", key->name);
 	} else if (has_lone_unit(value, scan_next(scan))) {
 		report_add(scan->report, value->place,

@@ -150,6 +150,6 @@ source_read(const char *path, struct source *source, uint32_t *line, char *why,
 void
 source_free(struct source *source)
 {
-	free(source->text);
+	memory_free(source->text);
 	source->text = NULL;
 }

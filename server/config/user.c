@@ -49,7 +49,7 @@ compile_user(struct build *build)
 	build->head.uid = geteuid();
 	build->head.gid = getegid();
 	/* Without root nobody else can be become: the names stay unused. */
-	if (geteuid() != 0)
+	if (geteuid() != 0 || *user == '\0')
 		return;
 	entry = getpwnam(user);
 	if (entry == NULL) {

@@ -243,8 +243,8 @@ take_body(struct holder *h)
 static void
 prepare_signals(void)
 {
-	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM,
-	    SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM};
+	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE,
+	    SIGUSR1, SIGUSR2, SIGALRM};
 	sigset_t set;
 
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)

@@ -19,10 +19,10 @@
 #include "server/master/master.h"
 #include "server/master/spawn.h"
 
-#define CHECK_MS	1000
-#define DELAY_FIRST_MS	10
-#define DELAY_LAST_MS	5000
-#define SETTLED_MS	1000
+#define CHECK_MS       1000
+#define DELAY_FIRST_MS 10
+#define DELAY_LAST_MS  5000
+#define SETTLED_MS     1000
 
 /* Ids that a fresh body skips past those its predecessor may have used. */
 #define ID_MARGIN (UINT64_C(1) << 20)
@@ -249,8 +249,8 @@ check_body(struct body_ref *ref)
 	    "its body was damaged and replaced: %s", fault);
 	/* Its successor will find the same and give up, and so the holder. */
 	if (ref->worker_pidfd >= 0)
-		(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd,
-		    SIGKILL, NULL, 0);
+		(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd, SIGKILL,
+		    NULL, 0);
 }
 
 static void
@@ -294,8 +294,7 @@ bodies_start(struct master *m, uint32_t count)
 		};
 		start_body(ref);
 	}
-	m->bodies.check_timer =
-	    (struct loop_timer){.due = on_check, .arg = m};
+	m->bodies.check_timer = (struct loop_timer){.due = on_check, .arg = m};
 	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);
 	return 0;
 }

@@ -224,18 +224,18 @@ on_hello(struct body_ref *ref, pid_t pid)
 static void
 on_log(struct body_ref *ref, struct channel_message *message)
 {
-	enum log_level level = message->level > LEVEL_DEBUG ?
-	    LEVEL_DEBUG :
-	    (enum log_level)message->level;
+	enum log_level level = message->level > LEVEL_DEBUG
+	    ? LEVEL_DEBUG
+	    : (enum log_level)message->level;
 
 	if (ref->log_budget == 0) {
 		ref->log_lost++;
 		return;
 	}
 	ref->log_budget--;
-	message->text[message->text_length < CHANNEL_TEXT_MAX ?
-		message->text_length :
-		CHANNEL_TEXT_MAX - 1] = '\0';
+	message->text[message->text_length < CHANNEL_TEXT_MAX
+		? message->text_length
+		: CHANNEL_TEXT_MAX - 1] = '\0';
 	if (log_wants(level))
 		logger_write_worker(level, ref->index, message->text);
 }

@@ -28,11 +28,20 @@ deaths_cause(const struct body_ref *ref)
 	return cause_word(ref->death.cause);
 }
 
+/* It ended as it was told to: no death. */
+static bool
+has_retired(const struct body_head *head)
+{
+	return head->death.cause == DEATH_EXIT &&
+	    head->death.status == WORKER_EXIT_DONE;
+}
+
 /* Has a worker died since we last looked?  The copy is what is believed. */
 void
 deaths_note(struct body_ref *ref)
 {
 	uint32_t deaths;
+	uint32_t died;
 
 	if (ref->body_fd < 0)
 		return;
@@ -43,8 +52,11 @@ deaths_note(struct body_ref *ref)
 			ref->death.culprit = ref->body.head->death.culprit;
 		return;
 	}
-	ref->respawns += deaths > ref->deaths ? deaths - ref->deaths : 1;
+	died = deaths > ref->deaths ? deaths - ref->deaths : 1;
 	ref->deaths = deaths;
+	if (has_retired(ref->body.head))
+		return;
+	ref->respawns += died;
 	memcpy(&ref->death, &ref->body.head->death, sizeof(ref->death));
 	ref->has_death = true;
 	if (ref->death.status < 0 || ref->death.status > 255)

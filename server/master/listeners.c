@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/tcp_options.h"
 #include "server/master/listeners.h"
 #include "server/master/port_owner.h"
 
@@ -25,10 +27,12 @@ set_on(int fd, int level, int option)
 
 /* Accepted sockets inherit these (tcp(7), socket(7)). */
 static int
-set_tcp_options(int fd, const struct plan_listener *listener, int family)
+set_tcp_options(int fd, const struct plan *plan,
+    const struct plan_listener *listener, int family)
 {
 	int rc = set_on(fd, SOL_SOCKET, SO_REUSEADDR);
 
+	tcp_keepalive(fd, plan_service(plan, listener->service)->keepalive_ms);
 	if (rc == 0)
 		rc = set_on(fd, SOL_SOCKET, SO_OOBINLINE);
 	if (rc == 0 && family == AF_INET6)
@@ -44,8 +48,8 @@ set_tcp_options(int fd, const struct plan_listener *listener, int family)
  * others need it to be bound at all (socket(7)).
  */
 static int
-bind_member(const struct plan_listener *listener, const struct addr *addr,
-    int is_first)
+bind_member(const struct plan *plan, const struct plan_listener *listener,
+    const struct addr *addr, bool is_first)
 {
 	struct sockaddr_storage ss;
 	int length = addr_to_sockaddr(addr, &ss);
@@ -54,15 +58,14 @@ bind_member(const struct plan_listener *listener, const struct addr *addr,
 
 	if (length < 0)
 		return length;
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0);
+	fd =
+	    socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	rc = set_tcp_options(fd, listener, ss.ss_family);
+	rc = set_tcp_options(fd, plan, listener, ss.ss_family);
 	if (rc == 0 && !is_first)
 		rc = set_on(fd, SOL_SOCKET, SO_REUSEPORT);
-	if (rc == 0 &&
-	    bind(fd, (struct sockaddr *)&ss, (socklen_t)length) < 0)
+	if (rc == 0 && bind(fd, (struct sockaddr *)&ss, (socklen_t)length) < 0)
 		rc = -errno;
 	if (rc == 0 && is_first)
 		rc = set_on(fd, SOL_SOCKET, SO_REUSEPORT);
@@ -85,13 +88,15 @@ learn_port(struct listener_group *group)
 }
 
 static int
-open_tcp_group(struct listener_group *group,
-    const struct plan_listener *listener, uint32_t workers)
+open_tcp_group(struct listener_group *group, const struct plan *plan)
 {
+	const struct plan_listener *listener =
+	    plan_listener(plan, group->listener);
+	uint32_t workers = plan->workers;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < workers; i++) {
-		int fd = bind_member(listener, &group->bound, i == 0);
+		int fd = bind_member(plan, listener, &group->bound, i == 0);
 
 		if (fd < 0)
 			return fd;
@@ -171,8 +176,8 @@ open_unix(struct listener_group *group, const struct plan_listener *listener)
 	group->fds[group->count++] = fd;
 	/* Nobody connects before owner and mode are what they shall be. */
 	mask = umask(0777);
-	rc = bind(fd, (struct sockaddr *)&ss, (socklen_t)length) < 0 ? -errno :
-								       0;
+	rc = bind(fd, (struct sockaddr *)&ss, (socklen_t)length) < 0 ? -errno
+								     : 0;
 	(void)umask(mask);
 	if (rc == 0 && sun->sun_path[0] != '\0')
 		rc = set_file(group, listener, sun->sun_path);
@@ -211,8 +216,7 @@ group_init(struct listeners *listeners, const struct plan *plan,
     uint32_t number)
 {
 	struct listener_group *group = &listeners->groups[number];
-	const struct plan_listener *listener =
-	    plan_listener(plan, number / 2);
+	const struct plan_listener *listener = plan_listener(plan, number / 2);
 
 	group->listener = number / 2;
 	group->bound = listener->addr;
@@ -235,7 +239,7 @@ group_open(struct listener_group *group, const struct plan *plan)
 		return -ENOMEM;
 	if (group->bound.kind == ADDR_UNIX)
 		return open_unix(group, listener);
-	return open_tcp_group(group, listener, plan->workers);
+	return open_tcp_group(group, plan);
 }
 
 int

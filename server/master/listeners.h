@@ -23,15 +23,15 @@
 struct listener_group {
 	struct addr bound; /* with the port the kernel chose */
 	uint32_t listener; /* index in the plan */
-	int *fds;	   /* one a worker; a shared one alone in fds[0] */
-	uint32_t count;	   /* 0: no such socket */
-	dev_t file_dev;	   /* of a Unix-domain socket's file */
+	int *fds;          /* one a worker; a shared one alone in fds[0] */
+	uint32_t count;    /* 0: no such socket */
+	dev_t file_dev;    /* of a Unix-domain socket's file */
 	ino_t file_ino;
 };
 
 struct listeners {
 	struct listener_group *groups; /* by socket number */
-	uint32_t count;		       /* 2 a listener of the plan */
+	uint32_t count;                /* 2 a listener of the plan */
 };
 
 /* Bind and listen on all of the plan.  Returns 0, or -errno with a sentence

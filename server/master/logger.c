@@ -153,9 +153,9 @@ logger_open(const struct plan *plan, int to_stderr, char *why, size_t why_size)
 
 	if (fd < 0) {
 		(void)snprintf(why, why_size, "can't open the log %s: %s",
-		    number == TARGET_FILE	  ? path :
-			number == TARGET_SYSLOG ? SYSLOG_PATH :
-						    JOURNAL_PATH,
+		    number == TARGET_FILE         ? path
+			: number == TARGET_SYSLOG ? SYSLOG_PATH
+						  : JOURNAL_PATH,
 		    strerror(-fd));
 		return fd;
 	}

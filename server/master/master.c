@@ -69,8 +69,8 @@ master_stop(struct master *m, uint64_t drain_ms)
 	if (phase == MASTER_STOPPING)
 		drain_ms = 0;
 	log_info("stopping: %s",
-	    drain_ms == 0 ? "connections are closed" :
-			    "connections may go on for the drain timeout");
+	    drain_ms == 0 ? "connections are closed"
+			  : "connections may go on for the drain timeout");
 	m->phase = phase;
 	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
 	loop_timer_set(m->loop, &m->stop_timer, drain_ms + STOP_GRACE_MS);
@@ -188,9 +188,9 @@ open_log(struct master *m, const struct master_options *options, char *why,
 
 	if (rc < 0)
 		return rc;
-	m->level = options->log_to_stderr && options->verbose > 0 ?
-	    LEVEL_DEBUG :
-	    (enum log_level)m->plan->log.level;
+	m->level = options->log_to_stderr && options->verbose > 0
+	    ? LEVEL_DEBUG
+	    : (enum log_level)m->plan->log.level;
 	log_open(logger_write, m->level);
 	return 0;
 }

@@ -37,7 +37,7 @@ struct master {
 	enum log_level level;
 	bool drops; /* started as root: everything else gives that up */
 
-	int board_fd;	   /* can write */
+	int board_fd;      /* can write */
 	int board_read_fd; /* can't */
 	struct board board;
 	struct board_head *board_head;

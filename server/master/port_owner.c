@@ -98,8 +98,8 @@ port_owner(const struct addr *addr, char *text, size_t size)
 	text[0] = '\0';
 	if (addr->kind != ADDR_TCP4 && addr->kind != ADDR_TCP6)
 		return;
-	inode = find_inode(addr->kind == ADDR_TCP4 ? "/proc/net/tcp" :
-						       "/proc/net/tcp6",
+	inode = find_inode(addr->kind == ADDR_TCP4 ? "/proc/net/tcp"
+						   : "/proc/net/tcp6",
 	    addr->port);
 	/* A socket of both families stands in the other table. */
 	if (inode == 0 && addr->kind == ADDR_TCP4)

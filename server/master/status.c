@@ -36,8 +36,7 @@ monotonic_ms(void)
 static uint64_t
 counter(const _Atomic uint64_t *value)
 {
-	return atomic_load_explicit(value, memory_order_relaxed) &
-	    INT64_MAX;
+	return atomic_load_explicit(value, memory_order_relaxed) & INT64_MAX;
 }
 
 static uint64_t
@@ -70,8 +69,7 @@ worker_state(const struct master *m, const struct body_ref *ref)
 {
 	if (m->phase != MASTER_SERVING)
 		return "retiring";
-	if (ref->worker_pid != 0 &&
-	    ref->acknowledged == m->plan->generation)
+	if (ref->worker_pid != 0 && ref->acknowledged == m->plan->generation)
 		return "running";
 	return "waiting";
 }
@@ -93,14 +91,13 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 	    .has_death = ref->has_death,
 	    .death_at_us = ref->death.at_us & INT64_MAX,
 	    .death_cause = deaths_cause(ref),
-	    .death_signal = ref->death.cause == DEATH_EXIT ?
-		0 :
-		ref->death.status,
+	    .death_signal =
+		ref->death.cause == DEATH_EXIT ? 0 : ref->death.status,
 	    .death_culprit = ref->death.culprit & INT64_MAX,
 	};
 	for (uint32_t s = 0; s < m->plan->services.count; s++)
-		status->accepted = sum(status->accepted,
-		    counter(&row->services[s].accepted));
+		status->accepted =
+		    sum(status->accepted, counter(&row->services[s].accepted));
 }
 
 void
@@ -124,10 +121,9 @@ status_service(const struct master *m, uint32_t service,
 		    &board_row(&m->board, i)->services[service];
 
 		status->connections += live(&row->connections);
-		status->accepted = sum(status->accepted,
-		    counter(&row->accepted));
-		status->refused = sum(status->refused,
-		    counter(&row->refused));
+		status->accepted =
+		    sum(status->accepted, counter(&row->accepted));
+		status->refused = sum(status->refused, counter(&row->refused));
 	}
 }
 
@@ -141,8 +137,8 @@ status_backend(const struct master *m, uint32_t backend,
 		    &board_row(&m->board, i)->backends[backend];
 
 		status->connections += live(&row->connections);
-		status->accepted = sum(status->accepted,
-		    counter(&row->accepted));
+		status->accepted =
+		    sum(status->accepted, counter(&row->accepted));
 		status->failed = sum(status->failed, counter(&row->failed));
 	}
 }

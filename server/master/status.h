@@ -28,7 +28,7 @@ const struct plan *master_plan(const struct master *m);
 struct gateway_status {
 	uint64_t uptime_s;
 	uint64_t loaded_at_us; /* of the configuration, since the epoch */
-	bool reload_ok;	       /* of the last load or reload */
+	bool reload_ok;        /* of the last load or reload */
 	uint64_t reload_at_us;
 	const char *reload_message;
 	uint32_t workers;
@@ -46,8 +46,8 @@ struct worker_status {
 	bool has_death;
 	uint64_t death_at_us;
 	const char *death_cause; /* "killed", "signal", "watchdog", "exit" */
-	int death_signal;	 /* 0: it exited */
-	uint64_t death_culprit;	 /* id of the connection closed, or 0 */
+	int death_signal;        /* 0: it exited */
+	uint64_t death_culprit;  /* id of the connection closed, or 0 */
 };
 /* i < gateway_status.workers */
 void status_worker(const struct master *m, uint32_t i,

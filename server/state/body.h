@@ -26,11 +26,11 @@
 #include "server/state/plan.h"
 #include "server/state/slot.h"
 
-#define BODY_MAGIC	   0x79646f6264767273ULL /* "srvdbody" */
-#define BODY_VERSION	   1
-#define BODY_PIPES_MAX	   1024
+#define BODY_MAGIC         0x79646f6264767273ULL /* "srvdbody" */
+#define BODY_VERSION       1
+#define BODY_PIPES_MAX     1024
 #define BODY_LISTENERS_MAX (2 * PLAN_LISTENERS_MAX)
-#define BODY_PLANS	   2
+#define BODY_PLANS         2
 /* Bits of a slot's number in an epoll key. */
 #define BODY_SLOTS_MAX ((1u << 23) - 1)
 
@@ -50,7 +50,12 @@ enum body_fd {
 };
 
 /* What the worker is doing, and to which slot. */
-enum journal_act { JOURNAL_NONE, JOURNAL_ACCEPT, JOURNAL_DIAL, JOURNAL_CONN };
+enum journal_act {
+	JOURNAL_NONE,
+	JOURNAL_ACCEPT,
+	JOURNAL_DIAL,
+	JOURNAL_CONN
+};
 
 #define JOURNAL(act, slot)    ((uint64_t)(act) << 32 | (uint32_t)(slot))
 #define JOURNAL_ACT_OF(word)  ((enum journal_act)((word) >> 32 & 0xff))
@@ -63,28 +68,33 @@ enum pipe_state {
 };
 
 struct body_pipe {
-	int32_t fd[2]; /* pipe2() writes straight into it */
+	int32_t fd[2];  /* pipe2() writes straight into it */
 	uint32_t bytes; /* its capacity */
-	uint8_t state;	/* enum pipe_state */
+	uint8_t state;  /* enum pipe_state */
 	uint8_t reserved[3];
 };
 
 struct body_plan {
 	uint64_t generation; /* 0: none */
-	int32_t fd;	     /* the plan's memfd */
+	int32_t fd;          /* the plan's memfd */
 	uint32_t length;
 };
 
 /* Left by the fault handler of a worker about to die. */
 struct body_fault {
 	uint32_t signal; /* 0: there was none */
-	int32_t code;	 /* si_code */
+	int32_t code;    /* si_code */
 	uint64_t address;
 	uint64_t journal;
 };
 
-enum death_cause { DEATH_NONE, DEATH_KILLED, DEATH_SIGNAL, DEATH_WATCHDOG,
-	DEATH_EXIT };
+enum death_cause {
+	DEATH_NONE,
+	DEATH_KILLED,
+	DEATH_SIGNAL,
+	DEATH_WATCHDOG,
+	DEATH_EXIT
+};
 
 /* Written by the holder after it has reaped a worker. */
 struct body_death {
@@ -100,9 +110,9 @@ struct body_death {
 struct body_redo {
 	uint64_t id; /* of the connection; 0: none */
 	uint32_t slot;
-	uint32_t tally;	 /* the bit that commits it */
+	uint32_t tally;  /* the bit that commits it */
 	uint64_t offset; /* of the counter in the row */
-	uint64_t value;	 /* what it becomes */
+	uint64_t value;  /* what it becomes */
 };
 
 struct body_head {
@@ -121,20 +131,20 @@ struct body_head {
 	/* The holder's. */
 	_Atomic uint32_t worker_pid;
 	_Atomic uint32_t deaths;
-	struct body_death death; /* the last one */
+	struct body_death death;         /* the last one */
 	_Atomic uint32_t watchdog_fired; /* set before the kill */
 
 	/* The worker's. */
-	_Atomic uint64_t beat;	  /* changes while it makes progress */
+	_Atomic uint64_t beat;    /* changes while it makes progress */
 	_Atomic uint32_t settled; /* it ended its sweep and a round */
-	uint32_t slots_used;	  /* no slot at or past it was ever claimed */
+	uint32_t slots_used;      /* no slot at or past it was ever claimed */
 	uint64_t next_id;
 	_Atomic uint64_t journal;
 	struct body_fault fault;
 	struct body_redo redo;
 	struct body_plan plans[BODY_PLANS];
 	int32_t listener_fd[BODY_LISTENERS_MAX]; /* 0: none (S1) */
-	struct body_pipe pipes[BODY_PIPES_MAX];	 /* number 1 is pipes[0] */
+	struct body_pipe pipes[BODY_PIPES_MAX];  /* number 1 is pipes[0] */
 };
 
 struct body {
@@ -150,7 +160,7 @@ struct body_spec {
 	uint32_t pipes_max;
 	uint64_t first_id;
 	const struct plan *plan; /* for user and watchdog */
-	int drop; /* run holder and worker as the plan's user */
+	int drop;                /* run holder and worker as the plan's user */
 };
 
 /* Make a body's memfd.  Returns it or -errno. */

@@ -86,12 +86,11 @@ take_extra(struct msghdr *header, struct channel_extra *extra)
 	size_t bytes;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL;
-	    c = CMSG_NXTHDR(header, c)) {
+	     c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level != SOL_SOCKET)
 			continue;
 		bytes = c->cmsg_len - CMSG_LEN(0);
-		if (c->cmsg_type == SCM_RIGHTS &&
-		    bytes <= sizeof(extra->fds)) {
+		if (c->cmsg_type == SCM_RIGHTS && bytes <= sizeof(extra->fds)) {
 			memcpy(extra->fds, CMSG_DATA(c), bytes);
 			extra->fds_count = (uint32_t)(bytes / sizeof(int));
 		} else if (c->cmsg_type == SCM_CREDENTIALS &&

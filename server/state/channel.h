@@ -16,7 +16,7 @@
 
 #include "common/attr.h"
 
-#define CHANNEL_VERSION 1
+#define CHANNEL_VERSION  1
 #define CHANNEL_TEXT_MAX 1024
 /* The kernel passes at most 253 descriptors a message (SCM_MAX_FD). */
 #define CHANNEL_FDS_MAX 250
@@ -27,11 +27,11 @@ enum channel_type {
 	CHANNEL_READY, /* I have all of generation */
 	CHANNEL_LOG,   /* level, text */
 	/* From the master. */
-	CHANNEL_PLAN,	   /* generation, its memfd */
+	CHANNEL_PLAN,      /* generation, its memfd */
 	CHANNEL_LISTENERS, /* generation, sockets first to first + count */
-	CHANNEL_LEVEL,	   /* log this level and what is graver */
-	CHANNEL_DRAIN,	   /* accept no more, end when empty or after ms */
-	CHANNEL_STOP,	   /* end now */
+	CHANNEL_LEVEL,     /* log this level and what is graver */
+	CHANNEL_DRAIN,     /* accept no more, end when empty or after ms */
+	CHANNEL_STOP,      /* end now */
 	CHANNEL_TYPES
 };
 

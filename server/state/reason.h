@@ -26,7 +26,9 @@
 /* clang-format on */
 
 #define REASON_ENUM(name, word, meaning) name,
-enum close_reason { CLOSE_REASONS(REASON_ENUM) REASON_COUNT };
+enum close_reason {
+	CLOSE_REASONS(REASON_ENUM) REASON_COUNT
+};
 #undef REASON_ENUM
 
 /* The reason's word; "none" for a number that is no reason. */

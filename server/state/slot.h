@@ -30,7 +30,7 @@
 enum conn_state {
 	CONN_FREE,
 	CONN_ACCEPTING, /* claimed for a client about to be accepted */
-	CONN_DIALING,	/* the client is here, no backend yet */
+	CONN_DIALING,   /* the client is here, no backend yet */
 	CONN_RELAYING,
 	CONN_RESETTING, /* one side was reset: what it sent still goes on, */
 			/* then the other side is reset */
@@ -38,10 +38,17 @@ enum conn_state {
 	CONN_STATES
 };
 
-enum side { SIDE_CLIENT, SIDE_BACKEND, SIDES };
+enum side {
+	SIDE_CLIENT,
+	SIDE_BACKEND,
+	SIDES
+};
 
 /* Directions; a flow's number is its source's side. */
-enum direction { FLOW_UP = SIDE_CLIENT, FLOW_DOWN = SIDE_BACKEND };
+enum direction {
+	FLOW_UP = SIDE_CLIENT,
+	FLOW_DOWN = SIDE_BACKEND
+};
 
 enum flow_state {
 	FLOW_OPEN,     /* the source may still send */
@@ -53,28 +60,28 @@ enum flow_state {
 
 /* One direction of a connection; flow.h has what is done with it. */
 struct flow {
-	uint8_t state;	 /* enum flow_state */
+	uint8_t state;   /* enum flow_state */
 	uint8_t at_mark; /* the urgent byte is being moved */
 	uint8_t starved; /* it waits for a free pipe */
 	uint8_t reserved;
-	uint16_t pipe;	  /* number in the body's pipe table, 0: none */
+	uint16_t pipe;    /* number in the body's pipe table, 0: none */
 	uint32_t pending; /* bytes in the pipe; FIONREAD is the truth */
-	uint64_t moved;	  /* bytes the sink took */
+	uint64_t moved;   /* bytes the sink took */
 };
 
 /* Side flags. */
-#define SIDE_FAILED   0x01 /* an error was reported for this socket */
-#define SIDE_FIN_SENT 0x02 /* we have shut down our sending */
-#define SIDE_HUNG_UP  0x04 /* epoll said HUP or ERR, which can't be masked */
-#define SIDE_WATCHED  0x08 /* it is in the epoll instance */
+#define SIDE_FAILED  0x01 /* an error was reported for this socket */
+#define SIDE_HUNG_UP 0x04 /* epoll said HUP or ERR, which can't be masked */
+#define SIDE_WATCHED 0x08 /* it is in the epoll instance */
+#define SIDE_LASTING 0x10 /* it has the options of one that lasts */
 
 /* What has been counted for this connection, so that a death between an event
  * and its counter loses and doubles nothing (count.c).  From TALLY_FAILED on:
  * a bit for each failed dial. */
-#define TALLY_ACCEPTED	0x0001
+#define TALLY_ACCEPTED  0x0001
 #define TALLY_CONNECTED 0x0002
-#define TALLY_REFUSED	0x0004
-#define TALLY_FAILED	0x0008
+#define TALLY_REFUSED   0x0004
+#define TALLY_FAILED    0x0008
 
 /* An IP address and port, for logs and lists; a Unix one is kind only. */
 struct endpoint {
@@ -88,19 +95,19 @@ struct endpoint {
 
 struct slot {
 	_Alignas(64) uint64_t id; /* never reused, the same for all time */
-	uint8_t state;		  /* enum conn_state */
-	uint8_t reason;		  /* enum close_reason, once it ends */
-	uint8_t dead_side;	  /* CONN_RESETTING: the side that was reset */
+	uint8_t state;            /* enum conn_state */
+	uint8_t reason;           /* enum close_reason, once it ends */
+	uint8_t dead_side;        /* CONN_RESETTING: the side that was reset */
 	uint8_t tried_count;
 	uint16_t tally;
 	uint8_t side_flags[SIDES];
 	int32_t fd[SIDES];
 	uint32_t interest[SIDES]; /* what epoll was told, EPOLLIN, … */
 	uint32_t service;
-	uint32_t backend;	   /* the one dialed last; see has_backend */
+	uint32_t backend; /* the one dialed last; see has_backend */
 	uint32_t listener;
 	uint8_t has_backend;
-	uint8_t builtin;	   /* enum addr_kind of a builtin backend, 0 */
+	uint8_t builtin;  /* enum addr_kind of a builtin backend, 0 */
 	uint32_t unacked; /* CONN_RESETTING: bytes not yet acknowledged */
 	uint16_t tried[SLOT_TRIED_MAX];
 	struct flow flows[2];

@@ -13,8 +13,10 @@
 #include "server/worker/dial.h"
 #include "server/worker/poller.h"
 
-/* Several accepts a wake-up, but not all: others wait too. */
-#define ACCEPTS_A_TURN 4
+/* Several accepts a wake-up, but not all: others wait too.  A turn begins
+ * with one, since asking in vain costs as much as a wake-up, and doubles
+ * while more are queued. */
+#define ACCEPTS_A_TURN 16
 #define DRAIN_ACCEPTS  65536
 
 /* A paused socket is looked at again after this. */
@@ -82,8 +84,7 @@ accept_open(struct worker *w)
 		const struct plan_listener *listener =
 		    plan_listener(w->plan, i);
 
-		for (uint32_t k = 0; k < body_listener_sockets(listener);
-		    k++) {
+		for (uint32_t k = 0; k < body_listener_sockets(listener); k++) {
 			struct listening *l = &w->listening[2 * i + k];
 
 			if (w->head->listener_fd[2 * i + k] == 0)
@@ -105,8 +106,9 @@ gateway_connections(const struct worker *w)
 	uint64_t live = 0;
 
 	for (uint32_t i = 0; i < w->plan->workers; i++)
-		live += atomic_load_explicit(
-		    &board_row(w->board, i)->connections, memory_order_relaxed);
+		live +=
+		    atomic_load_explicit(&board_row(w->board, i)->connections,
+			memory_order_relaxed);
 	return live;
 }
 
@@ -116,8 +118,9 @@ service_connections(const struct worker *w, uint32_t service)
 	uint64_t live = 0;
 
 	for (uint32_t i = 0; i < w->plan->workers; i++)
-		live += atomic_load_explicit(
-		    &board_row(w->board, i)->services[service].connections,
+		live += atomic_load_explicit(&board_row(w->board, i)
+						  ->services[service]
+						  .connections,
 		    memory_order_relaxed);
 	return live;
 }
@@ -157,8 +160,8 @@ say_short(struct worker *w, int error)
 	if (!w->is_short)
 		log_warn("out of %s: new connections wait in the backlog "
 			 "until some end error=\"%s\"",
-		    error == EMFILE || error == ENFILE ? "descriptors" :
-							 "memory",
+		    error == EMFILE || error == ENFILE ? "descriptors"
+						       : "memory",
 		    strerror(error));
 	w->is_short = true;
 }
@@ -267,9 +270,22 @@ accept_one(struct worker *w, uint32_t number)
 	return ACCEPT_TAKEN;
 }
 
+static uint8_t
+next_eagerness(const struct worker *w, const struct listening *l,
+    enum accept_result result)
+{
+	bool is_busy = result == ACCEPT_TAKEN && l->last_round + 1 == w->round;
+
+	if (!is_busy)
+		return 0;
+	return l->eager >= ACCEPTS_A_TURN / 2 ? ACCEPTS_A_TURN - 1
+					      : (uint8_t)(2 * l->eager + 1);
+}
+
 void
 accept_on_event(struct worker *w, uint32_t number)
 {
+	struct listening *l = &w->listening[number];
 	enum accept_result result = ACCEPT_TAKEN;
 
 	if (!is_plan_socket(w, number))
@@ -278,8 +294,10 @@ accept_on_event(struct worker *w, uint32_t number)
 		pause_listening(w, number, TIMERS_TICK_MS);
 		return;
 	}
-	for (int i = 0; i < ACCEPTS_A_TURN && result == ACCEPT_TAKEN; i++)
+	for (uint32_t i = 0; i <= l->eager && result == ACCEPT_TAKEN; i++)
 		result = accept_one(w, number);
+	l->eager = next_eagerness(w, l, result);
+	l->last_round = w->round;
 	if (result == ACCEPT_PAUSE)
 		pause_listening(w, number, w->is_short ? SHORT_MS : RESUME_MS);
 }
@@ -310,7 +328,7 @@ accept_drain(struct worker *w)
 			continue;
 		result = is_plan_socket(w, i) ? ACCEPT_TAKEN : ACCEPT_EMPTY;
 		for (int n = 0; n < DRAIN_ACCEPTS && result == ACCEPT_TAKEN;
-		    n++)
+		     n++)
 			result = accept_one(w, i);
 		fd = w->head->listener_fd[i];
 		w->head->listener_fd[i] = 0;

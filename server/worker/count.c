@@ -18,8 +18,7 @@ count_once(struct worker *w, struct slot *slot, unsigned bit,
 	redo->slot = worker_slot_number(w, slot);
 	redo->tally = bit;
 	redo->offset = (uint64_t)((char *)counter - (char *)w->row);
-	redo->value =
-	    atomic_load_explicit(counter, memory_order_relaxed) + 1;
+	redo->value = atomic_load_explicit(counter, memory_order_relaxed) + 1;
 	atomic_signal_fence(memory_order_seq_cst);
 	redo->id = slot->id;
 	atomic_signal_fence(memory_order_seq_cst);
@@ -115,9 +114,9 @@ count_recover(struct worker *w)
 	/* Only as far as the plan goes: what lies behind was never touched,
 	 * and reading it would cost memory. */
 	for (uint32_t i = 0; w->plan != NULL && i < w->plan->services.count;
-	    i++)
+	     i++)
 		atomic_store(&w->row->services[i].connections, 0);
 	for (uint32_t i = 0; w->plan != NULL && i < w->plan->backends.count;
-	    i++)
+	     i++)
 		atomic_store(&w->row->backends[i].connections, 0);
 }

@@ -82,8 +82,8 @@ watch_backend(struct worker *w, struct slot *slot)
 
 	slot->side_flags[SIDE_BACKEND] |= SIDE_WATCHED;
 	slot->interest[SIDE_BACKEND] = EPOLLOUT;
-	return is_new ? poller_add(slot->fd[SIDE_BACKEND], key, EPOLLOUT) :
-			poller_watch(slot->fd[SIDE_BACKEND], key, EPOLLOUT);
+	return is_new ? poller_add(slot->fd[SIDE_BACKEND], key, EPOLLOUT)
+		      : poller_watch(slot->fd[SIDE_BACKEND], key, EPOLLOUT);
 }
 
 /* Call connect() for the slot's socket; again as often as it likes. */
@@ -116,9 +116,9 @@ static enum dial_result
 dial_backend(struct worker *w, struct slot *slot)
 {
 	const struct addr *addr = &backend_of(w, slot)->addr;
-	int family = addr->kind == ADDR_UNIX ? AF_UNIX :
-	    addr->kind == ADDR_TCP6	      ? AF_INET6 :
-						AF_INET;
+	int family = addr->kind == ADDR_UNIX ? AF_UNIX
+	    : addr->kind == ADDR_TCP6        ? AF_INET6
+					     : AF_INET;
 	int fd;
 
 	note_server(slot, addr);
@@ -242,12 +242,13 @@ dial_on_event(struct worker *w, struct slot *slot, uint32_t events)
 	if (slot->has_backend == 0 ||
 	    (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0)
 		return;
-	if (getsockopt(slot->fd[SIDE_BACKEND], SOL_SOCKET, SO_ERROR, &error,
-		&length) == 0 &&
-	    error == 0 && (events & (EPOLLERR | EPOLLHUP)) == 0) {
+	/* A failed connect is never writable without one of these as well. */
+	if ((events & (EPOLLERR | EPOLLHUP)) == 0) {
 		succeed(w, slot);
 		return;
 	}
+	(void)getsockopt(slot->fd[SIDE_BACKEND], SOL_SOCKET, SO_ERROR, &error,
+	    &length);
 	fail_attempt(w, slot, error == 0 ? ECONNREFUSED : error);
 	dial_start(w, slot);
 }

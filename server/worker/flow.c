@@ -19,7 +19,12 @@
 
 #define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
 
-enum step { STEP_ON, STEP_EMPTY, STEP_WOULD_BLOCK, STEP_FAILED };
+enum step {
+	STEP_ON,
+	STEP_EMPTY,
+	STEP_WOULD_BLOCK,
+	STEP_FAILED
+};
 
 static int
 pipe_fd(const struct pipes *pipes, const struct flow *flow, int end)
@@ -87,7 +92,8 @@ static enum step
 pull_end(struct flow *flow, const struct pipes *pipes,
     const struct flow_ends *ends)
 {
-	if (is_at_mark(ends) && pull_mark(flow, pipes, ends) == STEP_ON)
+	if (!ends->source_is_over && is_at_mark(ends) &&
+	    pull_mark(flow, pipes, ends) == STEP_ON)
 		return STEP_ON;
 	flow_set_state(flow, ends->source_failed ? FLOW_RESET : FLOW_DRAINING);
 	return STEP_EMPTY;
@@ -95,8 +101,7 @@ pull_end(struct flow *flow, const struct pipes *pipes,
 
 /* Source to the empty pipe, once; STEP_FAILED: the kernel lacks memory. */
 static enum step
-pull(struct flow *flow, const struct pipes *pipes,
-    const struct flow_ends *ends)
+pull(struct flow *flow, const struct pipes *pipes, const struct flow_ends *ends)
 {
 	ssize_t n;
 

@@ -30,19 +30,21 @@ struct flow_ends {
 	int source_fd;
 	int sink_fd;
 	bool source_is_tcp;
-	bool source_failed; /* its error has been told already: an end is a
+	bool source_failed;    /* its error has been told already: an end is a
 			     * reset */
 	bool source_is_urgent; /* epoll said EPOLLPRI */
+	bool source_is_over;   /* epoll said EPOLLRDHUP and not EPOLLPRI: an
+				* end is one, and not the urgent mark */
 	bool sink_is_socket;
 };
 
 enum flow_result {
-	FLOW_IDLE,    /* nothing more to do until the source has something;
+	FLOW_IDLE,        /* nothing more to do until the source has something;
 		       * level-triggered epoll says when */
-	FLOW_BLOCKED, /* bytes wait in the pipe until the sink takes more */
-	FLOW_STARVED, /* no pipe to be had */
-	FLOW_ENDED,   /* the state is FLOW_SHUT now */
-	FLOW_DRAINED, /* the state is FLOW_RESET and the pipe is empty */
+	FLOW_BLOCKED,     /* bytes wait in the pipe until the sink takes more */
+	FLOW_STARVED,     /* no pipe to be had */
+	FLOW_ENDED,       /* the state is FLOW_SHUT now */
+	FLOW_DRAINED,     /* the state is FLOW_RESET and the pipe is empty */
 	FLOW_SINK_FAILED, /* the sink takes no more; the flow is stuck */
 };
 

@@ -113,6 +113,8 @@ take_listeners(struct worker *w, const struct channel_message *message,
 			close(extra->fds[i]);
 	}
 	extra->fds_count = 0;
+	if (message->generation == w->generation && !w->is_draining)
+		accept_open(w);
 }
 
 static void

@@ -65,16 +65,16 @@ live_of(const struct worker *w, uint32_t backend)
 	uint64_t live = 0;
 
 	for (uint32_t i = 0; i < w->plan->workers; i++)
-		live += atomic_load_explicit(
-		    &board_row(w->board, i)->backends[backend].connections,
+		live += atomic_load_explicit(&board_row(w->board, i)
+						  ->backends[backend]
+						  .connections,
 		    memory_order_relaxed);
 	return live;
 }
 
 /* The fewest connections for its weight; among equals, in turn. */
 static bool
-pick_leastconn(struct worker *w, const struct choice *choice,
-    uint32_t *backend)
+pick_leastconn(struct worker *w, const struct choice *choice, uint32_t *backend)
 {
 	const struct plan_service *service = choice->service;
 	uint64_t best_live = 0;
@@ -82,8 +82,8 @@ pick_leastconn(struct worker *w, const struct choice *choice,
 	uint32_t start = (uint32_t)w->turns[service->first_backend]++;
 
 	for (uint32_t n = 0; n < service->backends; n++) {
-		uint32_t i = service->first_backend +
-		    (start + n) % service->backends;
+		uint32_t i =
+		    service->first_backend + (start + n) % service->backends;
 		uint32_t weight;
 		uint64_t live;
 

@@ -11,8 +11,8 @@
 #include "server/state/body.h"
 #include "server/worker/poller.h"
 
-#define ID_SHIFT 24
-#define ID_MASK	 (UINT64_MAX >> ID_SHIFT)
+#define ID_SHIFT  24
+#define ID_MASK   (UINT64_MAX >> ID_SHIFT)
 #define SLOT_MASK BODY_SLOTS_MAX
 
 static struct epoll_event events[POLLER_EVENTS];

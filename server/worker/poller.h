@@ -19,13 +19,17 @@
 #define POLLER_EVENTS 128
 
 /* What a key is about. */
-enum poller_kind { POLLER_CONN, POLLER_LISTENER, POLLER_CHANNEL };
+enum poller_kind {
+	POLLER_CONN,
+	POLLER_LISTENER,
+	POLLER_CHANNEL
+};
 
 struct poller_event {
 	enum poller_kind kind;
 	uint32_t number; /* of the slot or the listening socket */
 	enum side side;
-	uint64_t id; /* low bits of the connection's id */
+	uint64_t id;     /* low bits of the connection's id */
 	uint32_t events; /* EPOLLIN, … */
 };
 

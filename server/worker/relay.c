@@ -3,6 +3,7 @@
  */
 #include <sys/epoll.h>
 
+#include "common/tcp_options.h"
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
 #include "server/worker/flow.h"
@@ -10,15 +11,18 @@
 #include "server/worker/relay.h"
 #include "server/worker/tcp.h"
 
-#define INTEREST_READ (EPOLLIN | EPOLLPRI)
+#define INTEREST_READ (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
 
 /* While a reset waits for the bytes before it to be acknowledged; the limit
  * is for a peer that takes nothing any more. */
 #define RESET_POLL_MS  20
 #define RESET_LIMIT_MS 5000
 
+/* A connection that has lasted so long gets keepalive probes. */
+#define LASTING_MS 1000
+
 #define BIT(direction) (1u << (direction))
-#define BOTH	       (BIT(FLOW_UP) | BIT(FLOW_DOWN))
+#define BOTH           (BIT(FLOW_UP) | BIT(FLOW_DOWN))
 
 static enum side
 other(enum side side)
@@ -33,8 +37,9 @@ sink_side(const struct slot *slot, enum direction direction)
 	return slot->builtin != 0 ? SIDE_CLIENT : other((enum side)direction);
 }
 
+/* events: what epoll has just said of the source; EPOLLPRI if in doubt. */
 static struct flow_ends
-ends_of(const struct slot *slot, enum direction direction, bool is_urgent)
+ends_of(const struct slot *slot, enum direction direction, uint32_t events)
 {
 	enum side source = (enum side)direction;
 	struct flow_ends ends = {
@@ -42,7 +47,8 @@ ends_of(const struct slot *slot, enum direction direction, bool is_urgent)
 	    .sink_fd = slot->fd[sink_side(slot, direction)],
 	    .source_is_tcp = conn_side_is_tcp(slot, source),
 	    .source_failed = (slot->side_flags[source] & SIDE_FAILED) != 0,
-	    .source_is_urgent = is_urgent,
+	    .source_is_urgent = (events & EPOLLPRI) != 0,
+	    .source_is_over = (events & (EPOLLRDHUP | EPOLLPRI)) == EPOLLRDHUP,
 	    .sink_is_socket = true,
 	};
 
@@ -122,20 +128,44 @@ static uint64_t
 deadline(const struct worker *w, const struct slot *slot)
 {
 	const struct plan_service *service = conn_service(w, slot);
-	uint64_t timeout = is_half_closed(slot) ?
-	    service->half_closed_timeout_ms :
-	    service->idle_timeout_ms;
+	uint64_t timeout = is_half_closed(slot)
+	    ? service->half_closed_timeout_ms
+	    : service->idle_timeout_ms;
 
 	return timeout == 0 ? 0 : slot->active_ms + timeout;
+}
+
+/* Keepalive probes matter to a connection that lasts, and cost those that
+ * don't: the backend's socket gets them after a while.  The client's has
+ * them from its listener. */
+static bool
+needs_keepalive(const struct worker *w, const struct slot *slot)
+{
+	return slot->fd[SIDE_BACKEND] != 0 &&
+	    (slot->side_flags[SIDE_BACKEND] & SIDE_LASTING) == 0 &&
+	    conn_service(w, slot)->keepalive_ms != 0 &&
+	    conn_side_is_tcp(slot, SIDE_BACKEND);
+}
+
+static void
+set_keepalive(const struct worker *w, struct slot *slot)
+{
+	if (!needs_keepalive(w, slot))
+		return;
+	slot->side_flags[SIDE_BACKEND] |= SIDE_LASTING;
+	tcp_keepalive(slot->fd[SIDE_BACKEND],
+	    conn_service(w, slot)->keepalive_ms);
 }
 
 static void
 set_timer(struct worker *w, const struct slot *slot)
 {
-	uint64_t due = slot->state == CONN_RESETTING ?
-	    w->now_ms + RESET_POLL_MS :
-	    deadline(w, slot);
+	uint64_t due = slot->state == CONN_RESETTING ? w->now_ms + RESET_POLL_MS
+						     : deadline(w, slot);
 
+	if (slot->state == CONN_RELAYING && needs_keepalive(w, slot) &&
+	    (due == 0 || due > w->now_ms + LASTING_MS))
+		due = w->now_ms + LASTING_MS;
 	if (due != 0)
 		timers_set(&w->timers, worker_slot_number(w, slot), due);
 }
@@ -158,10 +188,10 @@ wait_for_pipe(struct worker *w, struct slot *slot, struct flow *flow)
 
 static void
 pump(struct worker *w, struct slot *slot, enum direction direction,
-    bool is_urgent)
+    uint32_t events)
 {
 	struct flow *flow = &slot->flows[direction];
-	struct flow_ends ends = ends_of(slot, direction, is_urgent);
+	struct flow_ends ends = ends_of(slot, direction, events);
 	uint64_t before = flow->moved;
 	enum flow_result result = flow_pump(flow, &w->pipes, &ends);
 
@@ -226,7 +256,7 @@ enter_reset(struct worker *w, struct slot *slot, enum side dead)
 	slot_set_state(slot, CONN_RESETTING);
 	flow_abandon(&slot->flows[other(dead)], &w->pipes);
 	if (slot->flows[dead].state == FLOW_OPEN)
-		pump(w, slot, (enum direction)dead, true);
+		pump(w, slot, (enum direction)dead, EPOLLPRI);
 	set_timer(w, slot);
 }
 
@@ -255,17 +285,18 @@ settle(struct worker *w, struct slot *slot)
 	return slot->state != CONN_RESETTING || pass_reset_on(w, slot);
 }
 
-/* Let the flows of a set move, and draw the conclusions. */
+/* Let the flows of a set move, and draw the conclusions.  events: of the
+ * only source in it, or EPOLLPRI. */
 static void
 advance(struct worker *w, struct slot *slot, unsigned directions,
-    bool is_urgent)
+    uint32_t events)
 {
 	bool was_half_closed = is_half_closed(slot);
 
 	for (unsigned d = 0; d < 2; d++) {
 		if ((directions & BIT(d)) != 0 &&
 		    slot->flows[d].state != FLOW_SHUT)
-			pump(w, slot, (enum direction)d, is_urgent);
+			pump(w, slot, (enum direction)d, events);
 	}
 	if (!settle(w, slot))
 		return;
@@ -287,7 +318,7 @@ relay_start(struct worker *w, struct slot *slot)
 	slot_set_state(slot, CONN_RELAYING);
 	set_timer(w, slot);
 	/* The client has most likely spoken already. */
-	advance(w, slot, BIT(FLOW_UP), false);
+	advance(w, slot, BIT(FLOW_UP), 0);
 }
 
 /* Does this socket's HUP or ERR mean that it was reset?  ERR does.  So does
@@ -323,7 +354,9 @@ relay_on_event(struct worker *w, struct slot *slot, enum side side,
 	if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0 &&
 	    slot->flows[sender].pending > 0)
 		directions |= BIT(sender);
-	advance(w, slot, directions, (events & EPOLLPRI) != 0);
+	/* What was said is of this side alone. */
+	advance(w, slot, directions,
+	    directions == BIT(side) ? events : EPOLLPRI);
 }
 
 void
@@ -336,6 +369,7 @@ relay_on_timer(struct worker *w, struct slot *slot)
 			set_timer(w, slot);
 		return;
 	}
+	set_keepalive(w, slot);
 	if (due != 0 && due <= w->now_ms)
 		conn_close(w, slot,
 		    is_half_closed(slot) ? REASON_HALF_CLOSED : REASON_IDLE,
@@ -363,7 +397,7 @@ relay_feed(struct worker *w)
 		worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
 		slot->flows[FLOW_UP].starved = 0;
 		slot->flows[FLOW_DOWN].starved = 0;
-		advance(w, slot, BOTH, true);
+		advance(w, slot, BOTH, EPOLLPRI);
 	}
 }
 
@@ -373,7 +407,7 @@ static void
 recover_flow(struct worker *w, struct slot *slot, enum direction direction)
 {
 	struct flow *flow = &slot->flows[direction];
-	struct flow_ends ends = ends_of(slot, direction, false);
+	struct flow_ends ends = ends_of(slot, direction, EPOLLPRI);
 	struct tcp_facts facts;
 
 	flow_recover(flow, &w->pipes, &ends);
@@ -381,8 +415,7 @@ recover_flow(struct worker *w, struct slot *slot, enum direction direction)
 	if (!ends.source_is_tcp || !tcp_ask(ends.source_fd, &facts) ||
 	    !facts.has_taken || facts.taken < flow->moved + flow->pending)
 		return;
-	count_bytes(w, direction,
-	    facts.taken - flow->pending - flow->moved);
+	count_bytes(w, direction, facts.taken - flow->pending - flow->moved);
 	flow->moved = facts.taken - flow->pending;
 }
 
@@ -441,5 +474,5 @@ relay_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 		conn_close(w, slot, REASON_ERROR, END_RESET);
 		return;
 	}
-	advance(w, slot, BOTH, true);
+	advance(w, slot, BOTH, EPOLLPRI);
 }

@@ -43,8 +43,8 @@ read_journal(struct sweep *s)
 		s->act = JOURNAL_NONE;
 		return;
 	}
-	s->blame = head->death.cause == DEATH_WATCHDOG ? REASON_WATCHDOG :
-							 REASON_CULPRIT;
+	s->blame = head->death.cause == DEATH_WATCHDOG ? REASON_WATCHDOG
+						       : REASON_CULPRIT;
 	s->has_culprit = atomic_load(&head->deaths) != 0 &&
 	    (head->death.cause == DEATH_SIGNAL ||
 		head->death.cause == DEATH_WATCHDOG);

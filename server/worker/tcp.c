@@ -55,7 +55,7 @@ tcp_unacked(int fd)
 {
 	int queued = 0;
 
-	return ioctl(fd, SIOCOUTQ, &queued) < 0 || queued < 0 ?
-	    0 :
-	    (uint32_t)queued;
+	return ioctl(fd, SIOCOUTQ, &queued) < 0 || queued < 0
+	    ? 0
+	    : (uint32_t)queued;
 }

@@ -13,10 +13,10 @@
 
 /* From TCP_INFO and SIOCINQ (tcp(7)). */
 struct tcp_facts {
-	bool is_closed; /* state CLOSE: reset, failed, or both ends done */
+	bool is_closed;  /* state CLOSE: reset, failed, or both ends done */
 	bool is_dialing; /* SYN sent, no answer yet */
-	bool has_taken; /* taken is known */
-	uint64_t taken; /* bytes of the stream that were read from it */
+	bool has_taken;  /* taken is known */
+	uint64_t taken;  /* bytes of the stream that were read from it */
 };
 
 /* False if fd is no TCP socket. */

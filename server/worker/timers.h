@@ -19,7 +19,7 @@
 
 struct timer_entry {
 	uint64_t due_ms; /* 0: not set */
-	uint32_t next;	 /* number + 1, 0: the end */
+	uint32_t next;   /* number + 1, 0: the end */
 	uint32_t prev;
 	uint32_t bucket;
 };
@@ -27,7 +27,7 @@ struct timer_entry {
 struct timers {
 	struct timer_entry *entries; /* by number; touched as used */
 	uint32_t count;
-	uint32_t set; /* how many are */
+	uint32_t set;  /* how many are */
 	uint64_t tick; /* all buckets before it have been run */
 	uint32_t buckets[TIMERS_BUCKETS + 1]; /* the last: expired ones */
 };

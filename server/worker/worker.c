@@ -48,8 +48,7 @@ init_caches(struct worker *w)
 {
 	uint32_t slots = w->head->slots_max;
 
-	w->listening =
-	    reserve(BODY_LISTENERS_MAX * sizeof(struct listening));
+	w->listening = reserve(BODY_LISTENERS_MAX * sizeof(struct listening));
 	w->free_slots = reserve((slots + 1) * sizeof(uint32_t));
 	w->starved.slots = reserve((slots + 1) * sizeof(uint32_t));
 	w->starved.queued = reserve(slots + 1);
@@ -150,6 +149,7 @@ serve(struct worker *w)
 		if (count < 0)
 			abort();
 		w->now_ms = monotonic_ms();
+		w->round++;
 		dispatch(w, count);
 		timers_run(&w->timers, w->now_ms, on_timer, w);
 		relay_feed(w);

@@ -18,9 +18,11 @@
 /* A listening socket of the plan in force. */
 struct listening {
 	bool is_open;
-	bool is_shared; /* with the other workers: no group of its own */
-	bool is_paused; /* out of epoll's interest until accept_resume() */
-	bool is_armed;	/* it has abstained once: it accepts now */
+	bool is_shared;      /* with the other workers: no group of its own */
+	bool is_paused;      /* out of epoll's interest until accept_resume() */
+	bool is_armed;       /* it has abstained once: it accepts now */
+	uint8_t eager;       /* accepts beyond the first of a turn */
+	uint32_t last_round; /* that it was accepted from */
 };
 
 /* Slots of which a flow waits for a pipe, first come first served.  A slot
@@ -44,7 +46,8 @@ struct worker {
 	struct listening *listening; /* BODY_LISTENERS_MAX of them */
 	int32_t *turns; /* of each backend, for the weighted round robin */
 
-	uint64_t now_ms; /* CLOCK_MONOTONIC, as of this round */
+	uint64_t now_ms;      /* CLOCK_MONOTONIC, as of this round */
+	uint32_t round;       /* of the loop */
 	uint32_t *free_slots; /* freed ones, on a stack */
 	uint32_t free_count;
 	uint32_t live; /* slots that are not free */
@@ -52,9 +55,9 @@ struct worker {
 	struct pipes pipes;
 	struct starved_queue starved;
 
-	uint32_t paused;     /* listening sockets that are */
-	uint64_t resume_ms;  /* when to look at them again */
-	bool is_short;	     /* of descriptors, and said so */
+	uint32_t paused;    /* listening sockets that are */
+	uint64_t resume_ms; /* when to look at them again */
+	bool is_short;      /* of descriptors, and said so */
 	bool is_draining;
 	uint64_t drain_until_ms; /* UINT64_MAX: no limit */
 	bool is_done;

@@ -232,6 +232,10 @@ end_find_stream(struct end *end)
 		return false;
 	}
 	stream = stream_find(load, header[1]);
+	if (stream == NULL && stream_is_lost(load, header[1])) {
+		end_close(end);
+		return false;
+	}
 	if (stream == NULL || stream->server_came) {
 		load->counts.wrong++;
 		end_fail(end, VERDICT_WRONG,

@@ -32,6 +32,7 @@ load_new(void)
 	TAILQ_INIT(&load->graveyard);
 	LIST_INIT(&load->ends);
 	LIST_INIT(&load->streams);
+	LIST_INIT(&load->lost);
 	return load;
 }
 
@@ -46,10 +47,20 @@ graveyard_clear(struct load *load)
 	}
 }
 
+static void
+streams_free(struct stream *stream)
+{
+	while (stream != NULL) {
+		struct stream *next = LIST_NEXT(stream, all);
+
+		free(stream);
+		stream = next;
+	}
+}
+
 void
 load_free(struct load *load)
 {
-	struct stream *stream;
 	struct end *end;
 
 	while ((end = LIST_FIRST(&load->ends)) != NULL)
@@ -57,10 +68,8 @@ load_free(struct load *load)
 	graveyard_clear(load);
 	for (unsigned i = 0; i < load->listeners_count; i++)
 		close(load->listeners[i].fd);
-	while ((stream = LIST_FIRST(&load->streams)) != NULL) {
-		LIST_REMOVE(stream, all);
-		free(stream);
-	}
+	streams_free(LIST_FIRST(&load->streams));
+	streams_free(LIST_FIRST(&load->lost));
 	close(load->epoll_fd);
 	free(load);
 }
@@ -208,9 +217,9 @@ load_run_bytes(struct load *load, uint64_t bytes)
 
 	while (load->counts.bytes < bytes) {
 		ck_assert_msg(e2e_now_ms() < end,
-		    "only %llu bytes came; first error: %s",
+		    "only %llu bytes came; errors: %s",
 		    (unsigned long long)load->counts.bytes,
-		    load->counts.first_error);
+		    load->counts.errors);
 		load_turn(load, 10);
 	}
 }
@@ -236,10 +245,9 @@ load_finish_labelled(struct load *load, const char *label, int timeout_ms)
 		return;
 	load_tell_stuck(load, stuck, sizeof stuck);
 	ck_abort_msg("%u of %u streams still run after %d ms (%u done, "
-		     "%u lost), for one %s; first error: %s",
+		     "%u lost), for one %s; errors: %s",
 	    load->counts.running, load->counts.opened, timeout_ms,
-	    load->counts.done, load->counts.lost, stuck,
-	    load->counts.first_error);
+	    load->counts.done, load->counts.lost, stuck, load->counts.errors);
 }
 
 void
@@ -273,5 +281,5 @@ load_expect_exact(const struct load *load)
 	ck_assert_msg(counts->lost == 0 && counts->wrong == 0 &&
 		counts->done > 0,
 	    "of %u streams %u were lost and %u wrong, first: %s",
-	    counts->opened, counts->lost, counts->wrong, counts->first_error);
+	    counts->opened, counts->lost, counts->wrong, counts->errors);
 }

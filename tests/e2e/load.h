@@ -52,11 +52,11 @@ struct load_spec {
 struct load_counts {
 	unsigned opened;
 	unsigned running;
-	unsigned done;  /* every byte arrived, both ends ended in order */
-	unsigned lost;  /* ended too soon, or refused */
-	unsigned wrong; /* a byte too many or another one: never excusable */
-	uint64_t bytes; /* received, both ends */
-	char first_error[256];
+	unsigned done;    /* every byte arrived, both ends ended in order */
+	unsigned lost;    /* ended too soon, or refused */
+	unsigned wrong;   /* a byte too many or another one: never excusable */
+	uint64_t bytes;   /* received, both ends */
+	char errors[600]; /* the first ones */
 };
 
 struct load;

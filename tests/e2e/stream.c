@@ -43,13 +43,15 @@ stream_note_error(struct load *load, const struct stream *stream,
     const char *why)
 {
 	char state[200] = "a connection to the backend";
+	size_t length = strlen(load->counts.errors);
 
-	if (load->counts.first_error[0] != '\0')
+	if (length + 1 >= sizeof load->counts.errors)
 		return;
 	if (stream != NULL)
 		stream_describe(stream, state, sizeof state);
-	snprintf(load->counts.first_error, sizeof load->counts.first_error,
-	    "%s: %s", state, why);
+	snprintf(load->counts.errors + length,
+	    sizeof load->counts.errors - length, "%s%s: %s",
+	    length == 0 ? "" : "; ", state, why);
 }
 
 void
@@ -76,7 +78,10 @@ stream_end(struct stream *stream, enum verdict verdict)
 	if (stream->server != NULL)
 		end_close(stream->server);
 	LIST_REMOVE(stream, all);
-	free(stream);
+	if (verdict == VERDICT_LOST)
+		LIST_INSERT_HEAD(&load->lost, stream, all);
+	else
+		free(stream);
 }
 
 /* What the stream holds at a place, in the direction away from the client or
@@ -111,6 +116,18 @@ stream_find(const struct load *load, uint64_t id)
 			return stream;
 	}
 	return NULL;
+}
+
+bool
+stream_is_lost(const struct load *load, uint64_t id)
+{
+	const struct stream *stream;
+
+	LIST_FOREACH(stream, &load->lost, all) {
+		if (stream->id == id)
+			return true;
+	}
+	return false;
 }
 
 static struct stream *

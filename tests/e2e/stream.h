@@ -59,7 +59,7 @@ struct end {
 	int fd;
 	bool client;
 	bool connecting;
-	bool held; /* reads nothing */
+	bool held; /* neither reads nor ends */
 	bool eof;  /* the other end's FIN has come */
 	bool fin_sent;
 	uint64_t sent;
@@ -89,6 +89,7 @@ struct load {
 	struct group groups[LOAD_GROUPS_MAX];
 	unsigned groups_count;
 	LIST_HEAD(, stream) streams; /* those without a verdict */
+	LIST_HEAD(, stream) lost;    /* those with VERDICT_LOST */
 	TAILQ_HEAD(, end) paused;
 	TAILQ_HEAD(, end) graveyard;
 	LIST_HEAD(, end) ends;
@@ -102,7 +103,7 @@ enum verdict {
 
 /* Connect a new stream of the group. */
 void stream_open(struct load *load, struct group *group);
-/* Count the verdict, close the ends, free the stream (S2). */
+/* Count the verdict and close the ends; the stream is gone (S2). */
 void stream_end(struct stream *stream, enum verdict verdict);
 /* What it holds at a place, away from the client (up) or towards it: the
  * header, then what no other stream has. */
@@ -111,7 +112,9 @@ void stream_bytes(const struct stream *stream, bool up, uint64_t at,
 /* The running stream with this id, or NULL. */
 struct stream *stream_find(const struct load *load, uint64_t id);
 void stream_describe(const struct stream *stream, char *text, size_t size);
-/* Keep why if it is the load's first error; stream may be NULL. */
+/* A backend's end of it may still come. */
+bool stream_is_lost(const struct load *load, uint64_t id);
+/* Keep why if it is among the load's first errors; stream may be NULL. */
 void stream_note_error(struct load *load, const struct stream *stream,
     const char *why);
 

@@ -299,13 +299,13 @@ START_TEST(faults_cost_one_connection)
 		load_run(f.load, 200);
 		ck_assert_msg(counts->lost <= i + 1 && counts->wrong == 0,
 		    "%u faults cost %u connections, %u wrong: %s", i + 1,
-		    counts->lost, counts->wrong, counts->first_error);
+		    counts->lost, counts->wrong, counts->errors);
 	}
 	finish_traffic(&f);
 	culprits = gateway_number(&f.gateway, "totals/culprits");
 	ck_assert_msg(counts->wrong == 0 && counts->lost <= culprits,
 	    "%u lost for %lld culprits: %s", counts->lost, (long long)culprits,
-	    counts->first_error);
+	    counts->errors);
 	gateway_expect_number(&f.gateway, "totals/deaths", ARRAY_LEN(faults));
 	fixture_stop(&f);
 }
@@ -337,7 +337,7 @@ START_TEST(stopped_worker_is_replaced)
 	finish_traffic(&f);
 	ck_assert_msg(counts->wrong == 0 && counts->lost <= 1,
 	    "%u lost, %u wrong: %s", counts->lost, counts->wrong,
-	    counts->first_error);
+	    counts->errors);
 	fixture_stop(&f);
 }
 END_TEST
@@ -348,12 +348,12 @@ START_TEST(watchdog_spares_the_living)
 	struct fixture f;
 	pid_t idle[WORKERS];
 
-	fixture_start(&f, "watchdog = 1s\n");
+	fixture_start(&f, "watchdog = 2500ms\n");
 	for (unsigned i = 0; i < WORKERS; i++)
 		idle[i] = gateway_worker(&f.gateway, i);
-	e2e_pause(2500);
+	e2e_pause(3500);
 	add_all_traffic(&f);
-	load_run(f.load, 2500);
+	load_run(f.load, 3000);
 	finish_traffic(&f);
 	load_expect_exact(f.load);
 	for (unsigned i = 0; i < WORKERS; i++)

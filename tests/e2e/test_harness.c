@@ -129,7 +129,7 @@ run_fault(enum fault fault, unsigned lost, unsigned wrong)
 	ck_assert_msg(counts->lost == lost && counts->wrong == wrong &&
 		counts->done == 1 - lost - wrong,
 	    "fault %d: %u lost, %u wrong (%s)", (int)fault, counts->lost,
-	    counts->wrong, counts->first_error);
+	    counts->wrong, counts->errors);
 	load_free(load);
 	ck_assert_int_eq(proc_wait(pid, 5000), 0);
 }

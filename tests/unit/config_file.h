@@ -5,25 +5,43 @@
 #ifndef SRVD_TESTS_CONFIG_FILE_H
 #define SRVD_TESTS_CONFIG_FILE_H
 
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/config/config.h"
 #include "tests/unit/unit.h"
 
 /* A service with all that it needs, on one line. */
-#define SERVICE                                                               \
-	"service s { listen = 127.0.0.1:1 "                                   \
+#define SERVICE                             \
+	"service s { listen = 127.0.0.1:1 " \
 	"backend b { address = builtin:echo } }\n"
 
 static char directory[64];
 
-/* Removed at the end of the test program by remove_directory(). */
+static inline int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static inline void
+remove_directory(void)
+{
+	(void)nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Each test is a process of its own: the directory goes when it ends. */
 static inline void
 make_directory(void)
 {
+	ck_assert_int_eq(atexit(remove_directory), 0);
 	(void)snprintf(directory, sizeof(directory), "/tmp/srvd-test-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 }
@@ -66,7 +84,7 @@ load(const char *name, bool check_only)
 
 	config_load(&request, &result);
 	ck_assert_int_eq(result.plan == NULL, result.errors_count > 0);
-	ck_assert_int_eq(result.plan_fd < 0, result.errors_count > 0);
+	ck_assert_int_eq(result.plan_fd<0, result.errors_count> 0);
 	return result;
 }
 

@@ -166,7 +166,7 @@ START_TEST(sockaddrs_go_there_and_back)
 		ck_assert_int_gt(length, 0);
 		addr_from_sockaddr(&back, (struct sockaddr *)&ss,
 		    (socklen_t)length);
-		ck_assert_int_eq(memcmp(&addr, &back, sizeof(addr)), 0);
+		ck_assert(addr_equal(&addr, &back));
 	}
 }
 END_TEST

@@ -233,7 +233,7 @@ server_descriptors(void)
 static void
 send_descriptors(const struct client *client, int count)
 {
-	int fds[64];
+	int fds[64] = {0};
 	char bytes[] = CALL_INFO;
 	struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
 	union {

@@ -30,6 +30,7 @@ START_TEST(hostile_text_is_made_printable)
 	    {"\xc2\x9b"
 	     "31m",
 		"?31m"}, /* CSI as one character */
+	    /* NOLINTNEXTLINE(misc-misleading-bidirectional): it is */
 	    {"\xe2\x80\xae"
 	     "evil",
 		"?evil"}, /* right to left */

@@ -287,7 +287,8 @@ START_TEST(map_refuses_what_is_no_plan)
 	ck_assert_ptr_null(plan);
 	ck_assert_int_eq(write(fd, &s, sizeof(s)), sizeof(s));
 	ck_assert_int_eq(plan_map(fd, &plan), 0);
-	ck_assert_int_eq(memcmp(plan, &s, sizeof(s)), 0);
+	ck_assert_uint_eq(plan->length, sizeof(s));
+	ck_assert_str_eq(plan_string(plan, 1), "name");
 	plan_unmap(plan);
 	ck_assert_int_eq(ftruncate(fd, sizeof(s) - 1), 0);
 	ck_assert_int_eq(plan_map(fd, &plan), -EINVAL);

@@ -1,0 +1,474 @@
+/*
+ * test_config - configurations that are right, the files they are in, and
+ * what a load costs its process.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "tests/unit/config_file.h"
+
+static const char full[] =
+    "# every key, none at its default\n"
+    "workers = 3\nuser = root // who\ngroup = root\n"
+    "max_connections = 77\ndrain_timeout = 1500ms\nwatchdog = 0\n"
+    "control { path = '/tmp/a b\\'\"#.sock' mode = 600 group = root }\n"
+    "log { level = debug target = \"/var/log/x \\\\ \\\"y\\\".log\" }\n"
+    "service one {\n"
+    "\tlisten = { # a comment in a list\n"
+    "\t\t1.2.3.4:80, \"*:81\", /* another\n*/ [::1]:http,\n"
+    "\t\tunix:/run/x, \"unix:@y z\", }\n"
+    "\tbalance = leastconn connect_timeout = 0 retries = 010\n"
+    "\tidle_timeout = 90m half_closed_timeout = 2d max_connections = 9\n"
+    "\tkeepalive = 0 nodelay = off backlog = 5 mode = 0640\n"
+    "\towner = root group = root\n"
+    "\tbackend a-1.x_ { address = 10.0.0.1:80 weight = 0 }\n"
+    "\tbackend b { address = localhost:https backup = yes }\n"
+    "\tbackend c { address = \"unix:/run/b\" weight = 256 }\n"
+    "}\n"
+    "service two { listen = 127.0.0.1:0 backend a { address = "
+    "builtin:discard } }\n";
+
+/* The plan that a text compiles to; the test fails if there is none. */
+static struct config_result
+load_good(const char *name, bool check_only)
+{
+	struct config_result result = load(name, check_only);
+
+	show_errors(&result);
+	ck_assert_ptr_nonnull(result.plan);
+	return result;
+}
+
+START_TEST(every_key_reaches_the_plan)
+{
+	const struct plan_service *service;
+	struct config_result result;
+	const struct plan *plan;
+
+	make_directory();
+	/* 010 retries would be 8 in octal, and ten are too many. */
+	write_text("full.conf", full);
+	result = load("full.conf", true);
+	ck_assert_uint_eq(result.errors_count, 1);
+	ck_assert(has_error(&result, "full.conf", 15, "010 is out of range"));
+	config_result_release(&result);
+
+	write_text("user.conf", "user = root\n" SERVICE);
+	result = load_good("user.conf", true);
+	plan = result.plan;
+	service = plan_service(plan, 0);
+	ck_assert_uint_ge(plan->workers, 1);
+	ck_assert_uint_eq(plan->max_connections, 9800);
+	ck_assert_uint_eq(plan->drain_timeout_ms, 30000);
+	ck_assert_uint_eq(plan->watchdog_ms, 5000);
+	ck_assert_uint_eq(plan->control.mode, 0660);
+	ck_assert_uint_eq(plan->control.gid, PLAN_NO_ID);
+	ck_assert_uint_eq(service->retries, 2);
+	ck_assert_uint_eq(service->connect_timeout_ms, 5000);
+	ck_assert_uint_eq(service->idle_timeout_ms, 3600000);
+	ck_assert_uint_eq(service->half_closed_timeout_ms, 3600000);
+	ck_assert_uint_eq(service->keepalive_ms, 60000);
+	ck_assert_uint_eq(service->nodelay, 1);
+	ck_assert_uint_eq(plan_listener(plan, 0)->backlog, 4096);
+	ck_assert_uint_eq(plan_listener(plan, 0)->mode, 0666);
+	ck_assert_uint_eq(plan_listener(plan, 0)->uid, PLAN_NO_ID);
+	ck_assert_uint_eq(plan_backend(plan, 0)->weight, 1);
+	config_result_release(&result);
+}
+END_TEST
+
+static void
+write_full(void)
+{
+	const char *number = strstr(full, "010");
+	char text[sizeof(full)];
+
+	ck_assert_ptr_nonnull(number);
+	(void)snprintf(text, sizeof(text), "%.*s007%s", (int)(number - full),
+	    full, number + 3);
+	write_text("full.conf", text);
+}
+
+static void
+print_to(const struct plan *plan, const char *name)
+{
+	FILE *file = fopen(path_of(name), "we");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(config_print(plan, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Equal, but for the name of the file that each was compiled from. */
+START_TEST(trap_12_print_reads_back_to_the_same_plan)
+{
+	struct config_result first;
+	struct config_result second;
+	const char *section;
+	const char *key;
+
+	make_directory();
+	write_full();
+	first = load_good("full.conf", true);
+	print_to(first.plan, "back.conf");
+	second = load_good("back.conf", true);
+	ck_assert_uint_eq(first.plan->length, second.plan->length);
+	ck_assert_int_eq(memcmp(first.plan, second.plan,
+			     first.plan->strings.offset),
+	    0);
+	ck_assert_int_eq(memcmp(plan_string(first.plan,
+				    first.plan->config_path + 1) +
+				 strlen(path_of("full.conf")),
+			     plan_string(second.plan,
+				 second.plan->config_path + 1) +
+				 strlen(path_of("back.conf")),
+			     first.plan->strings.count - 1 -
+				 strlen(path_of("full.conf"))),
+	    0);
+	ck_assert(!config_needs_restart(first.plan, second.plan, &section,
+	    &key));
+	config_result_release(&first);
+	config_result_release(&second);
+}
+END_TEST
+
+START_TEST(values_reach_the_plan)
+{
+	struct config_result result;
+	const struct plan_listener *listener;
+	const struct plan *plan;
+
+	make_directory();
+	write_full();
+	result = load_good("full.conf", true);
+	plan = result.plan;
+	ck_assert_uint_eq(plan->workers, 3);
+	ck_assert_uint_eq(plan->max_connections, 77);
+	ck_assert_uint_eq(plan->drain_timeout_ms, 1500);
+	ck_assert_uint_eq(plan->watchdog_ms, 0);
+	ck_assert_str_eq(plan_string(plan, plan->control.path),
+	    "/tmp/a b'\"#.sock");
+	ck_assert_uint_eq(plan->control.mode, 0600);
+	ck_assert_str_eq(plan_string(plan, plan->log.path),
+	    "/var/log/x \\ \"y\".log");
+	ck_assert_uint_eq(plan->services.count, 2);
+	ck_assert_uint_eq(plan_service(plan, 0)->listeners, 5);
+	ck_assert_uint_eq(plan_service(plan, 0)->balance, BALANCE_LEASTCONN);
+	ck_assert_uint_eq(plan_service(plan, 0)->retries, 7);
+	ck_assert_uint_eq(plan_service(plan, 1)->first_listener, 5);
+	ck_assert_uint_eq(plan_service(plan, 1)->first_backend, 3);
+	listener = plan_listener(plan, 4);
+	ck_assert_str_eq(listener->addr.path, "@y z");
+	ck_assert_uint_eq(listener->backlog, 5);
+	ck_assert_uint_eq(listener->mode, 0640);
+	ck_assert_uint_eq(listener->nodelay, 0);
+	ck_assert_uint_eq(plan_backend(plan, 0)->weight, 0);
+	ck_assert_uint_eq(plan_backend(plan, 1)->addr.kind, ADDR_NAME);
+	ck_assert_uint_eq(plan_backend(plan, 1)->backup, 1);
+	config_result_release(&result);
+}
+END_TEST
+
+START_TEST(names_are_looked_up_for_use)
+{
+	struct config_result result;
+	const struct plan_backend *backend;
+
+	make_directory();
+	write_text("name.conf",
+	    "user = root\nservice s { listen = 127.0.0.1:1 group = root\n"
+	    "backend b { address = localhost:7 } }\n");
+	result = load_good("name.conf", false);
+	backend = plan_backend(result.plan, 0);
+	ck_assert(backend->addr.kind == ADDR_TCP4 ||
+	    backend->addr.kind == ADDR_TCP6);
+	ck_assert_uint_eq(backend->addr.port, 7);
+	ck_assert_str_eq(plan_string(result.plan, backend->text),
+	    "localhost:7");
+	ck_assert_uint_eq(plan_listener(result.plan, 0)->gid, 0);
+	config_result_release(&result);
+
+	write_text("name.conf",
+	    "user = root\nservice s { listen = 127.0.0.1:1\n"
+	    "owner = \"no such user\" backend b { address = builtin:echo } }\n"
+	    "control { group = nosuchgroup }\n");
+	result = load("name.conf", false);
+	ck_assert_uint_eq(result.errors_count, 2);
+	ck_assert(has_error(&result, "name.conf", 3, "no such user"));
+	ck_assert(has_error(&result, "name.conf", 4, "nosuchgroup"));
+	config_result_release(&result);
+}
+END_TEST
+
+START_TEST(limits_are_counted)
+{
+	struct config_result result;
+
+	make_directory();
+	write_text("limit.conf",
+	    "user = root\nmax_connections = 9937\n" SERVICE);
+	result = load("limit.conf", false);
+	ck_assert_uint_eq(result.errors_count, 1);
+	ck_assert(has_error(&result, "limit.conf", 2,
+	    "need 20003 descriptors, 3 more than the hard limit of 20000"));
+	config_result_release(&result);
+	result = load_good("limit.conf", true);
+	config_result_release(&result);
+	write_text("limit.conf",
+	    "user = root\nmax_connections = 9935\n" SERVICE);
+	result = load_good("limit.conf", false);
+	config_result_release(&result);
+}
+END_TEST
+
+START_TEST(plan_is_sealed)
+{
+	struct config_result result;
+	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+
+	make_directory();
+	write_full();
+	result = load_good("full.conf", true);
+	ck_assert_int_eq(fcntl(result.plan_fd, F_GET_SEALS), seals);
+	ck_assert_int_lt(write(result.plan_fd, "x", 1), 0);
+	ck_assert_int_lt(ftruncate(result.plan_fd, 0), 0);
+	ck_assert_int_eq(fcntl(result.plan_fd, F_GETFD), FD_CLOEXEC);
+	config_result_release(&result);
+	ck_assert_int_eq(result.plan_fd, -1);
+}
+END_TEST
+
+START_TEST(includes_are_sorted_and_relative)
+{
+	struct config_result result;
+
+	make_directory();
+	ck_assert_int_eq(mkdir(path_of("[d]"), 0700), 0);
+	write_text("main.conf",
+	    "user = root\ninclude(\"[[]d]/*.conf\")\n"
+	    "include(\"nothing/*.conf\")\n");
+	write_text("[d]/2.conf",
+	    "service b { listen = 127.0.0.1:2\n"
+	    "backend b { address = builtin:echo } }\n");
+	write_text("[d]/1.conf", "include('../one.inc')\n");
+	write_text("[d]/not-this", "nonsense\n");
+	write_text("one.inc", SERVICE);
+	result = load_good("main.conf", true);
+	ck_assert_uint_eq(result.plan->services.count, 2);
+	ck_assert_str_eq(plan_string(result.plan,
+			     plan_service(result.plan, 0)->name),
+	    "s");
+	config_result_release(&result);
+
+	write_text("[d]/2.conf", "\nservice s {\n listen = 1\n");
+	write_text("one.inc", "workers = x\n" SERVICE);
+	result = load("main.conf", true);
+	ck_assert_uint_eq(result.errors_count, 3);
+	ck_assert(has_error(&result, "one.inc", 1, "workers"));
+	ck_assert(has_error(&result, "[d]/2.conf", 2, "one.inc:2"));
+	ck_assert(has_error(&result, "[d]/2.conf", 2, "never closed"));
+	config_result_release(&result);
+}
+END_TEST
+
+START_TEST(include_loops_end)
+{
+	struct config_result result;
+	char name[16];
+	char text[64];
+
+	make_directory();
+	write_text("a.conf", "user = root\n" SERVICE "include(\"b.conf\")\n");
+	write_text("b.conf", "\ninclude(\"./a.conf\")\n");
+	result = load("a.conf", true);
+	ck_assert_uint_eq(result.errors_count, 1);
+	ck_assert(has_error(&result, "b.conf", 2, "includes itself"));
+	config_result_release(&result);
+	for (int i = 0; i < 12; i++) {
+		(void)snprintf(name, sizeof(name), "d%d", i);
+		(void)snprintf(text, sizeof(text), "include(\"d%d\")\n", i + 1);
+		write_text(name, text);
+	}
+	write_text("a.conf", "user = root\n" SERVICE "include(\"d0\")\n");
+	result = load("a.conf", true);
+	ck_assert_uint_eq(result.errors_count, 1);
+	ck_assert(has_error(&result, "d7", 1, "8 deep"));
+	config_result_release(&result);
+}
+END_TEST
+
+static void
+expect(const char *name, uint32_t line, const char *message)
+{
+	struct config_result result = load(name, true);
+
+	if (!has_error(&result, name, line, message)) {
+		show_errors(&result);
+		ck_abort_msg("%s: no \"%s\"", name, message);
+	}
+	config_result_release(&result);
+}
+
+START_TEST(files_that_are_none)
+{
+	make_directory();
+	expect("missing.conf", 0, "No such file");
+	ck_assert_int_eq(mkdir(path_of("dir.conf"), 0700), 0);
+	expect("dir.conf", 0, "directory");
+	ck_assert_int_eq(mkfifo(path_of("fifo.conf"), 0600), 0);
+	expect("fifo.conf", 0, "not a regular file");
+	ck_assert_int_eq(symlink("loop.conf", path_of("loop.conf")), 0);
+	expect("loop.conf", 0, "symbolic links");
+	ck_assert_int_eq(symlink("/dev/zero", path_of("zero.conf")), 0);
+	expect("zero.conf", 0, "not a regular file");
+	write_text("empty.conf", "");
+	expect("empty.conf", 0, "at least one service");
+	/* Of trap 6. */
+	write_bytes("nul.conf", "user = root\n\0\n", 14);
+	expect("nul.conf", 2, "NUL byte");
+	write_text("secret.conf", SERVICE);
+	ck_assert_int_eq(chmod(path_of("secret.conf"), 0), 0);
+	if (geteuid() != 0)
+		expect("secret.conf", 0, "Permission denied");
+}
+END_TEST
+
+/* length bytes: before, then the pattern again and again, then after. */
+static void
+write_much(const char *name, const char *before, const char *pattern,
+    size_t length)
+{
+	size_t begin = strlen(before);
+	size_t step = strlen(pattern);
+	char *text = malloc(length);
+
+	ck_assert_ptr_nonnull(text);
+	for (size_t i = 0; i < length; i++) {
+		const char *from =
+		    i < begin ? before + i : pattern + (i - begin) % step;
+
+		text[i] = *from;
+	}
+	write_bytes(name, text, length);
+	free(text);
+}
+
+START_TEST(huge_input_gets_an_error)
+{
+	static const size_t mib = 1 << 20;
+
+	make_directory();
+	write_much("value.conf", "workers = ", "9", mib);
+	expect("value.conf", 1, "longer than 4096");
+	write_much("string.conf", "workers = \"", "9", mib);
+	expect("string.conf", 1, "longer than 4096");
+	/* Trap 5. */
+	write_much("deep.conf", "x ", "{", 4 * mib);
+	expect("deep.conf", 1, "never closed");
+	write_much("deep2.conf", "", "service s {\n", mib);
+	expect("deep2.conf", 1, "never closed");
+	write_much("closed.conf", "", "}\n", 4 * mib);
+	expect("closed.conf", 0, "too many errors");
+	write_much("comment.conf", "/*", "*\n", 4 * mib);
+	expect("comment.conf", 1, "no end");
+	write_much("large.conf", "", "#\n", 4 * mib + 1);
+	expect("large.conf", 0, "too large");
+	write_much("lists.conf", "service s { listen = {", "1,", mib);
+	expect("lists.conf", 1, "the list is too long");
+}
+END_TEST
+
+START_TEST(many_rows_have_limits)
+{
+	struct config_result result;
+	FILE *file;
+
+	make_directory();
+	file = fopen(path_of("many.conf"), "we");
+	ck_assert_ptr_nonnull(file);
+	(void)fputs("user = root\n", file);
+	for (int i = 0; i < PLAN_SERVICES_MAX + 5; i++)
+		(void)fprintf(file,
+		    "service s%d { listen = unix:@%d\n"
+		    "backend b { address = builtin:echo } }\n",
+		    i, i);
+	ck_assert_int_eq(fclose(file), 0);
+	result = load("many.conf", true);
+	ck_assert_uint_eq(result.errors_count, 1);
+	ck_assert(has_error(&result, "many.conf", 2 * PLAN_SERVICES_MAX + 2,
+	    "one service too many"));
+	config_result_release(&result);
+}
+END_TEST
+
+static size_t
+count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir) != NULL)
+		count++;
+	ck_assert_int_eq(closedir(dir), 0);
+	return count;
+}
+
+/* Trap 4: a failed include cost libconfuse a descriptor, ten broke it. */
+START_TEST(trap_4_failing_loads_leak_no_descriptor)
+{
+	struct config_result result;
+	size_t before;
+
+	make_directory();
+	write_text("bad.conf", "user = root\n" SERVICE "include(\"inc\")\n");
+	write_text("inc", "log { target = \"\n");
+	before = count_descriptors();
+	for (int i = 0; i < 100; i++) {
+		result = load("bad.conf", true);
+		ck_assert_uint_ge(result.errors_count, 1);
+		config_result_release(&result);
+	}
+	ck_assert_uint_eq(count_descriptors(), before);
+	write_text("inc", "# good again\n");
+	result = load_good("bad.conf", true);
+	config_result_release(&result);
+	ck_assert_uint_eq(count_descriptors(), before);
+}
+END_TEST
+
+START_TEST(restart_is_needed_for_some_keys)
+{
+	struct config_result a;
+	struct config_result b;
+	const char *section = NULL;
+	const char *key = NULL;
+
+	make_directory();
+	write_text("a.conf", "user = root\n" SERVICE);
+	write_text("b.conf",
+	    "user = root\nworkers = 7\nwatchdog = 9s\n" SERVICE
+	    "log { level = debug }\n");
+	a = load_good("a.conf", true);
+	b = load_good("b.conf", true);
+	ck_assert(!config_needs_restart(a.plan, b.plan, &section, &key));
+	config_result_release(&b);
+	write_text("b.conf", "user = root\ncontrol { mode = 666 }\n" SERVICE);
+	b = load_good("b.conf", true);
+	ck_assert(config_needs_restart(a.plan, b.plan, &section, &key));
+	ck_assert_str_eq(section, "control");
+	ck_assert_str_eq(key, "mode");
+	config_result_release(&a);
+	config_result_release(&b);
+}
+END_TEST
+
+UNIT_MAIN("config", every_key_reaches_the_plan,
+    trap_12_print_reads_back_to_the_same_plan, values_reach_the_plan,
+    names_are_looked_up_for_use, limits_are_counted, plan_is_sealed,
+    includes_are_sorted_and_relative, include_loops_end, files_that_are_none,
+    huge_input_gets_an_error, many_rows_have_limits,
+    trap_4_failing_loads_leak_no_descriptor, restart_is_needed_for_some_keys)
