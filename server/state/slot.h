@@ -60,10 +60,10 @@ enum flow_state {
 
 /* One direction of a connection; flow.h has what is done with it. */
 struct flow {
-	uint8_t state;   /* enum flow_state */
-	uint8_t at_mark; /* the urgent byte is being moved */
-	uint8_t starved; /* it waits for a free pipe */
-	uint8_t reserved;
+	uint8_t state;    /* enum flow_state */
+	uint8_t at_mark;  /* the urgent byte is being moved */
+	uint8_t starved;  /* it waits for a free pipe */
+	uint8_t waits;    /* for the sink, without a pipe: they are scarce */
 	uint16_t pipe;    /* number in the body's pipe table, 0: none */
 	uint32_t pending; /* bytes in the pipe; FIONREAD is the truth */
 	uint64_t moved;   /* bytes the sink took */
@@ -107,8 +107,9 @@ struct slot {
 	uint32_t backend; /* the one dialed last; see has_backend */
 	uint32_t listener;
 	uint8_t has_backend;
-	uint8_t builtin;  /* enum addr_kind of a builtin backend, 0 */
-	uint32_t unacked; /* CONN_RESETTING: bytes not yet acknowledged */
+	uint8_t builtin;      /* enum addr_kind of a builtin backend, 0 */
+	uint8_t is_postponed; /* CONN_DIALING: waits for a descriptor */
+	uint32_t unacked;     /* CONN_RESETTING: bytes not yet acknowledged */
 	uint16_t tried[SLOT_TRIED_MAX];
 	struct flow flows[2];
 	uint64_t accepted_us; /* since the epoch */

@@ -249,7 +249,7 @@ accept_one(struct worker *w, uint32_t number)
 	int fd;
 	int error;
 
-	if (is_at_limit(w, listener))
+	if (w->postponed > 0 || is_at_limit(w, listener))
 		return ACCEPT_PAUSE;
 	slot = conn_claim(w);
 	if (slot == NULL)

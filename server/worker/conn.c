@@ -64,8 +64,6 @@ free_slot(struct worker *w, struct slot *slot)
 	slot_set_state(slot, CONN_FREE);
 	w->free_slots[w->free_count++] = worker_slot_number(w, slot);
 	w->live--;
-	/* There may be room now for those that wait to be accepted. */
-	w->resume_ms = w->now_ms;
 }
 
 void
@@ -121,7 +119,11 @@ conn_finish(struct worker *w, struct slot *slot)
 	conn_close_side(slot, SIDE_CLIENT);
 	conn_close_side(slot, SIDE_BACKEND);
 	timers_cancel(&w->timers, worker_slot_number(w, slot));
+	if (slot->is_postponed)
+		w->postponed--;
 	free_slot(w, slot);
+	/* There may be room now for those that wait to be accepted. */
+	w->resume_ms = w->now_ms;
 }
 
 void

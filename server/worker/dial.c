@@ -160,6 +160,8 @@ postpone(struct worker *w, struct slot *slot)
 {
 	end_attempt(w, slot);
 	slot->tried_count--;
+	slot->is_postponed = 1;
+	w->postponed++;
 	timers_set(&w->timers, worker_slot_number(w, slot),
 	    w->now_ms + RETRY_MS);
 }
@@ -212,6 +214,10 @@ dial_start(struct worker *w, struct slot *slot)
 	uint32_t backend = 0;
 
 	worker_journal(w, JOURNAL_DIAL, number);
+	if (slot->is_postponed) {
+		slot->is_postponed = 0;
+		w->postponed--;
+	}
 	while (pick_backend(w, slot, &backend)) {
 		begin_attempt(w, slot, backend);
 		switch (dial_backend(w, slot)) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,10 @@
 /* A source that gave less than this has most likely nothing more just now;
  * asking would cost a call, and level-triggered epoll asks for free. */
 #define LIKELY_MORE (16 * 1024)
+
+/* While pipes are scarce one is taken only for what the sink is sure to take
+ * at once: a socket that poll(2) calls writable has more room than this. */
+#define SURE_BYTES 4096
 
 #define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
 
@@ -101,13 +106,14 @@ pull_end(struct flow *flow, const struct pipes *pipes,
 
 /* Source to the empty pipe, once; STEP_FAILED: the kernel lacks memory. */
 static enum step
-pull(struct flow *flow, const struct pipes *pipes, const struct flow_ends *ends)
+pull(struct flow *flow, const struct pipes *pipes, const struct flow_ends *ends,
+    uint32_t limit)
 {
 	ssize_t n;
 
 	do {
 		n = splice(ends->source_fd, NULL, pipe_fd(pipes, flow, 1), NULL,
-		    pipes->table[flow->pipe - 1].bytes, SPLICE_FLAGS);
+		    limit, SPLICE_FLAGS);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		flow->pending = (uint32_t)n;
@@ -141,11 +147,41 @@ finish(struct flow *flow, const struct flow_ends *ends)
 	return FLOW_ENDED;
 }
 
+static bool
+takes_bytes(int sink_fd)
+{
+	struct pollfd sink = {.fd = sink_fd, .events = POLLOUT};
+
+	return poll(&sink, 1, 0) == 1;
+}
+
+/* A pipe to pull into, and how much; STEP_ON if there is one. */
+static enum step
+find_pipe(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends,
+    uint32_t *limit)
+{
+	bool scarce = pipes_are_scarce(pipes);
+
+	if (flow->pipe == 0) {
+		if (scarce && !takes_bytes(ends->sink_fd)) {
+			flow->waits = 1;
+			return STEP_WOULD_BLOCK;
+		}
+		if (!pipes_take(pipes, &flow->pipe))
+			return STEP_FAILED;
+	}
+	*limit = scarce ? SURE_BYTES : pipes->table[flow->pipe - 1].bytes;
+	return STEP_ON;
+}
+
 static enum flow_result
 pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
 {
 	uint32_t pulled = LIKELY_MORE;
+	uint32_t limit = 0;
 	enum step step;
+
+	flow->waits = 0;
 
 	for (int fills = 0;; fills++) {
 		step = push(flow, pipes, ends->sink_fd);
@@ -157,16 +193,20 @@ pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
 			return finish(flow, ends);
 		if (fills == TURN_FILLS || pulled < LIKELY_MORE)
 			return FLOW_IDLE;
-		if (flow->pipe == 0 && !pipes_take(pipes, &flow->pipe))
-			return FLOW_STARVED;
-		step = pull(flow, pipes, ends);
+		step = find_pipe(flow, pipes, ends, &limit);
+		if (step != STEP_ON)
+			return step == STEP_FAILED ? FLOW_STARVED
+						   : FLOW_BLOCKED;
+		step = pull(flow, pipes, ends, limit);
 		if (step == STEP_WOULD_BLOCK)
 			return FLOW_IDLE;
 		if (step == STEP_FAILED)
 			return FLOW_STARVED;
 		/* After an error the rest of what was received is still to
 		 * be had, and after a byte at the mark what is behind it. */
-		pulled = ends->source_is_urgent ? LIKELY_MORE : flow->pending;
+		pulled = ends->source_is_urgent || flow->pending == limit
+		    ? LIKELY_MORE
+		    : flow->pending;
 	}
 }
 
@@ -188,6 +228,7 @@ flow_abandon(struct flow *flow, struct pipes *pipes)
 	else if (flow->pipe != 0)
 		pipes_destroy(pipes, &flow->pipe);
 	flow->pending = 0;
+	flow->waits = 0;
 	if (flow->state != FLOW_SHUT)
 		flow_set_state(flow, FLOW_SHUT);
 }

@@ -41,7 +41,7 @@ struct flow_ends {
 enum flow_result {
 	FLOW_IDLE,        /* nothing more to do until the source has something;
 		       * level-triggered epoll says when */
-	FLOW_BLOCKED,     /* bytes wait in the pipe until the sink takes more */
+	FLOW_BLOCKED,     /* the sink takes no more just now */
 	FLOW_STARVED,     /* no pipe to be had */
 	FLOW_ENDED,       /* the state is FLOW_SHUT now */
 	FLOW_DRAINED,     /* the state is FLOW_RESET and the pipe is empty */

@@ -29,6 +29,12 @@ pipes_has_free(const struct pipes *p)
 	return p->free_count > 0 || p->used < p->max;
 }
 
+bool
+pipes_are_scarce(const struct pipes *p)
+{
+	return p->free_count + p->max - p->used <= p->max / 4;
+}
+
 /* Make the pipe of a table's entry that has none. */
 static bool
 make(struct body_pipe *pipe)

@@ -40,6 +40,9 @@ must_check bool pipes_take(struct pipes *p, uint16_t *holder);
 /* Could pipes_take find one, as far as is known without trying? */
 bool pipes_has_free(const struct pipes *p);
 
+/* Are so few left that nobody may keep one while his sink takes nothing? */
+bool pipes_are_scarce(const struct pipes *p);
+
 /* The flow is done with it and it is empty (I1); *holder becomes 0. */
 void pipes_give(struct pipes *p, uint16_t *holder);
 

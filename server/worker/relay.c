@@ -61,6 +61,13 @@ ends_of(const struct slot *slot, enum direction direction, uint32_t events)
 
 /* Interest */
 
+/* Does it wait for its sink? */
+static bool
+is_blocked(const struct flow *flow)
+{
+	return flow->pending > 0 || flow->waits;
+}
+
 static uint32_t
 wanted(const struct slot *slot, enum side side)
 {
@@ -70,9 +77,9 @@ wanted(const struct slot *slot, enum side side)
 
 	if (slot->builtin == ADDR_ECHO)
 		in = out;
-	if (out->state == FLOW_OPEN && out->pending == 0 && !out->starved)
+	if (out->state == FLOW_OPEN && !is_blocked(out) && !out->starved)
 		events |= INTEREST_READ;
-	if (in->pending > 0)
+	if (is_blocked(in))
 		events |= EPOLLOUT;
 	return events;
 }
@@ -349,10 +356,10 @@ relay_on_event(struct worker *w, struct slot *slot, enum side side,
 			slot->side_flags[side] |= SIDE_FAILED;
 		events |= EPOLLIN;
 	}
-	if ((events & INTEREST_READ) != 0 && slot->flows[side].pending == 0)
+	if ((events & INTEREST_READ) != 0 && !is_blocked(&slot->flows[side]))
 		directions |= BIT(side);
 	if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0 &&
-	    slot->flows[sender].pending > 0)
+	    is_blocked(&slot->flows[sender]))
 		directions |= BIT(sender);
 	/* What was said is of this side alone. */
 	advance(w, slot, directions,

@@ -249,6 +249,7 @@ resume_slot(struct sweep *s, uint32_t number)
 	struct slot *slot = worker_slot(w, number);
 	bool worked_on = was_worked_on(s, number);
 
+	w->postponed += slot->state == CONN_DIALING && slot->is_postponed;
 	/* Counted as it was accepted, if the dead worker did not get to it. */
 	if (slot->state == CONN_DIALING)
 		count_accepted(w, slot);

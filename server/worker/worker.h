@@ -58,6 +58,8 @@ struct worker {
 	uint32_t paused;    /* listening sockets that are */
 	uint64_t resume_ms; /* when to look at them again */
 	bool is_short;      /* of descriptors, and said so */
+	uint32_t postponed; /* clients for whom no backend's socket could be
+			      * had: no others are accepted meanwhile */
 	bool is_draining;
 	uint64_t drain_until_ms; /* UINT64_MAX: no limit */
 	bool is_done;
