@@ -203,6 +203,8 @@ on_holder_end(struct body_ref *ref)
 		return;
 	}
 	ref->is_lost = true;
+	if (ref->master->phase != MASTER_SERVING)
+		return;
 	(void)snprintf(ref->fault, sizeof(ref->fault),
 	    "its holder is gone: the next death of this worker ends its "
 	    "connections");
@@ -238,7 +240,7 @@ check_body(struct body_ref *ref)
 	struct body_head *head = ref->body.head;
 	const char *fault = body_head_fault(head, ref->body.size);
 
-	deaths_note(ref);
+	deaths_look(ref);
 	if (fault == NULL)
 		return;
 	if (ref->fault[0] == '\0')

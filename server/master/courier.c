@@ -75,9 +75,9 @@ greet(struct body_ref *ref, pid_t pid)
 {
 	int fd;
 
-	deaths_note(ref);
 	if (pid <= 0 || pid == ref->worker_pid)
 		return;
+	deaths_note(ref);
 	drop_worker(ref);
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)

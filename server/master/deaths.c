@@ -8,6 +8,9 @@
 #include "common/log.h"
 #include "server/master/deaths.h"
 
+/* More between two looks than a worker can die. */
+#define DEATHS_AT_ONCE 10000
+
 static const char *
 cause_word(uint32_t cause)
 {
@@ -30,39 +33,44 @@ deaths_cause(const struct body_ref *ref)
 
 /* It ended as it was told to: no death. */
 static bool
-has_retired(const struct body_head *head)
+has_retired(const struct body_death *death)
 {
-	return head->death.cause == DEATH_EXIT &&
-	    head->death.status == WORKER_EXIT_DONE;
+	return death->cause == DEATH_EXIT && death->status == WORKER_EXIT_DONE;
 }
 
-/* Has a worker died since we last looked?  The copy is what is believed. */
 void
 deaths_note(struct body_ref *ref)
 {
+	const struct body_head *head = ref->body.head;
 	uint32_t deaths;
 	uint32_t died;
 
 	if (ref->body_fd < 0)
 		return;
-	deaths = atomic_load(&ref->body.head->deaths);
-	if (deaths == ref->deaths) {
-		/* The culprit is written a moment later, by the successor. */
-		if (ref->has_death && deaths != 0)
-			ref->death.culprit = ref->body.head->death.culprit;
+	deaths = atomic_load(&head->deaths);
+	died = deaths - ref->deaths;
+	if (died == 0)
 		return;
-	}
-	died = deaths > ref->deaths ? deaths - ref->deaths : 1;
 	ref->deaths = deaths;
-	if (has_retired(ref->body.head))
+	memcpy(&ref->death, &head->death, sizeof(ref->death));
+	if (has_retired(&ref->death))
 		return;
-	ref->respawns += died;
-	memcpy(&ref->death, &ref->body.head->death, sizeof(ref->death));
-	ref->has_death = true;
 	if (ref->death.status < 0 || ref->death.status > 255)
 		ref->death.status = 0;
-	log_warn("worker %u died and was replaced cause=%s status=%d "
-		 "address=0x%llx",
-	    ref->index, deaths_cause(ref), ref->death.status,
+	ref->respawns += died <= DEATHS_AT_ONCE ? died : 1;
+	ref->has_death = true;
+	log_warn("worker %u died cause=%s status=%d address=0x%llx", ref->index,
+	    deaths_cause(ref), ref->death.status,
 	    (unsigned long long)ref->death.fault_address);
+}
+
+void
+deaths_look(struct body_ref *ref)
+{
+	if (ref->body_fd < 0)
+		return;
+	if (ref->worker_pid == 0)
+		deaths_note(ref);
+	else if (ref->has_death && ref->deaths != 0)
+		ref->death.culprit = ref->body.head->death.culprit;
 }

@@ -9,8 +9,13 @@
 
 #include "server/master/body_ref.h"
 
-/* Has a worker died since the last look?  Then log it. */
+/* A worker's process has ended, as the kernel says: if its holder has written
+ * down how, count and log it.  Else the successor's hello comes here again. */
 void deaths_note(struct body_ref *ref);
+
+/* Bring up to date what can change without such an event: who the culprit
+ * was, and deaths of workers that never got to say hello. */
+void deaths_look(struct body_ref *ref);
 
 /* Of the last one: "killed", "signal", "watchdog", "exit" or "unknown". */
 const char *deaths_cause(const struct body_ref *ref);

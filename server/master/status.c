@@ -80,7 +80,7 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 	struct body_ref *ref = &m->bodies.refs[i];
 	const struct board_row *row = board_row(&m->board, i);
 
-	deaths_note(ref);
+	deaths_look(ref);
 	*status = (struct worker_status){
 	    .pid = ref->worker_pid,
 	    .holder_pid = ref->holder_pid,
@@ -161,7 +161,7 @@ status_totals(const struct master *m, struct totals_status *status)
 	*status = (struct totals_status){.log_dropped = logger_dropped()};
 	for (uint32_t i = 0; i < m->bodies.count; i++) {
 		add_row(board_row(&m->board, i), status);
-		deaths_note(&m->bodies.refs[i]);
+		deaths_look(&m->bodies.refs[i]);
 		status->deaths += m->bodies.refs[i].respawns;
 	}
 	for (uint32_t s = 0; s < m->plan->services.count; s++) {

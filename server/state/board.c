@@ -74,3 +74,21 @@ board_row(const struct board *board, uint32_t i)
 	return (const struct board_row *)(board->rows + board_row_offset(i) -
 	    board_row_offset(0));
 }
+
+uint64_t
+board_sum(const struct board *board, uint32_t rows, size_t offset,
+    uint32_t limit)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < rows; i++) {
+		const char *row = (const char *)board_row(board, i);
+		uint32_t live =
+		    atomic_load_explicit((const _Atomic uint32_t *)(row +
+					     offset),
+			memory_order_relaxed);
+
+		sum += live <= limit ? live : 0;
+	}
+	return sum;
+}

@@ -71,4 +71,11 @@ struct board_row *board_map_row(int fd, uint32_t i);
 
 const struct board_row *board_row(const struct board *board, uint32_t i);
 
+/*
+ * The sum of a live count, at offset in a row, over the first rows rows.  A
+ * row that claims more than limit lies, and counts nothing (B1).
+ */
+uint64_t board_sum(const struct board *board, uint32_t rows, size_t offset,
+    uint32_t limit);
+
 #endif

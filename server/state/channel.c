@@ -11,6 +11,10 @@
 
 #define HEAD_SIZE offsetof(struct channel_message, text)
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
 union control_room {
 	struct cmsghdr align;
 	char room[CMSG_SPACE(sizeof(int) * CHANNEL_FDS_MAX) +
@@ -21,13 +25,19 @@ int
 channel_open(int fds[2])
 {
 	static const int on = 1;
+	static const int off = 0;
 	int rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		0, fds) < 0)
 		return -errno;
-	if (setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0)
+	if (setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0) {
+		/* Nobody passes the master a descriptor: closing one that
+		 * lingers could block it.  Older kernels don't know this. */
+		(void)setsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &off,
+		    sizeof(off));
 		return 0;
+	}
 	rc = -errno;
 	close(fds[0]);
 	close(fds[1]);

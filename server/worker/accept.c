@@ -2,6 +2,7 @@
  * accept - the listening sockets, and clients taken from them; see accept.h.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -100,29 +101,18 @@ accept_open(struct worker *w)
 
 /* Limits */
 
+/* A live count of all workers together, at offset in their rows. */
 static uint64_t
-gateway_connections(const struct worker *w)
+live_at(const struct worker *w, size_t offset)
 {
-	uint64_t live = 0;
-
-	for (uint32_t i = 0; i < w->plan->workers; i++)
-		live +=
-		    atomic_load_explicit(&board_row(w->board, i)->connections,
-			memory_order_relaxed);
-	return live;
+	return board_sum(w->board, w->plan->workers, offset,
+	    w->plan->max_connections);
 }
 
 static uint64_t
-service_connections(const struct worker *w, uint32_t service)
+gateway_connections(const struct worker *w)
 {
-	uint64_t live = 0;
-
-	for (uint32_t i = 0; i < w->plan->workers; i++)
-		live += atomic_load_explicit(&board_row(w->board, i)
-						  ->services[service]
-						  .connections,
-		    memory_order_relaxed);
-	return live;
+	return live_at(w, offsetof(struct board_row, connections));
 }
 
 static bool
@@ -133,7 +123,9 @@ is_at_limit(const struct worker *w, const struct plan_listener *listener)
 
 	return gateway_connections(w) >= w->plan->max_connections ||
 	    (service->max_connections != 0 &&
-		service_connections(w, listener->service) >=
+		live_at(w,
+		    offsetof(struct board_row,
+			services[listener->service].connections)) >=
 		    service->max_connections);
 }
 

@@ -2,6 +2,7 @@
  * pick - which backend a connection is given; see pick.h.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "server/worker/conn.h"
@@ -62,14 +63,9 @@ pick_roundrobin(struct worker *w, const struct choice *choice,
 static uint64_t
 live_of(const struct worker *w, uint32_t backend)
 {
-	uint64_t live = 0;
-
-	for (uint32_t i = 0; i < w->plan->workers; i++)
-		live += atomic_load_explicit(&board_row(w->board, i)
-						  ->backends[backend]
-						  .connections,
-		    memory_order_relaxed);
-	return live;
+	return board_sum(w->board, w->plan->workers,
+	    offsetof(struct board_row, backends[backend].connections),
+	    w->plan->max_connections);
 }
 
 /* The fewest connections for its weight; among equals, in turn. */

@@ -44,6 +44,9 @@ gateway_init(struct gateway *g)
 	e2e_path(g->log, "srvd.log");
 }
 
+static void write_config(const struct gateway *g, const char *services,
+    va_list args) printf_like(2, 0);
+
 static void
 write_config(const struct gateway *g, const char *services, va_list args)
 {

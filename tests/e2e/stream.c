@@ -32,7 +32,8 @@ stream_describe(const struct stream *stream, char *text, size_t size)
 	else if (stream->group->spec.peer == PEER_BACKEND)
 		snprintf(server, sizeof server, ", server %s",
 		    stream->server_came ? "closed" : "never came");
-	snprintf(text, size, "%s %llu of %llu/%llu bytes: %s%s",
+	snprintf(text, size, "%s %s %llu of %llu/%llu bytes: %s%s",
+	    stream->group->target.ss_family == AF_UNIX ? "unix" : "tcp",
 	    stream->group->spec.label, (unsigned long long)stream->id,
 	    (unsigned long long)stream->group->spec.up,
 	    (unsigned long long)stream->group->spec.down, client, server);

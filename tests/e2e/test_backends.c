@@ -1,94 +1,17 @@
 /*
  * Which backend a connection gets, and what happens when backends refuse,
- * hang or close, and when time runs out.
+ * hang or close.
  */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "gateway.h"
 #include "harness.h"
 #include "net.h"
 
 #define MANY 30
-
-/* A backend that says its name to whoever comes, when asked to. */
-struct backend {
-	int listen_fd;
-	char address[ADDR_TEXT_SIZE];
-	unsigned came;
-};
-
-static void
-backend_open(struct backend *b)
-{
-	b->listen_fd = net_listen("127.0.0.1:0", 256, b->address);
-	b->came = 0;
-}
-
-/* Which of the backends the next connection comes to. */
-static int
-accept_any(struct backend *backends, size_t count, size_t *which)
-{
-	uint64_t end = e2e_now_ms() + NET_TIMEOUT_MS;
-
-	while (e2e_now_ms() < end) {
-		for (size_t i = 0; i < count; i++) {
-			int fd = net_accept_within(backends[i].listen_fd, 2);
-
-			if (fd < 0)
-				continue;
-			backends[i].came++;
-			*which = i;
-			return fd;
-		}
-	}
-	ck_abort_msg("the connection came to no backend");
-	return -1;
-}
-
-static void
-check_pair(int client, int server)
-{
-	net_say(client, "question");
-	net_hear(server, "question");
-	net_say(server, "answer");
-	net_hear(client, "answer");
-}
-
-static int
-connect_service(const struct gateway *g)
-{
-	char address[ADDR_TEXT_SIZE];
-
-	return net_connect(gateway_address(g, "s", 0, address));
-}
-
-/* So many connections, one after the other, all the way through. */
-static void
-run_connections(const struct gateway *g, struct backend *backends, size_t count,
-    unsigned connections)
-{
-	size_t which;
-
-	for (unsigned i = 0; i < connections; i++) {
-		int client = connect_service(g);
-		int server = accept_any(backends, count, &which);
-
-		check_pair(client, server);
-		close(client);
-		net_expect_end(server, NET_CLOSED);
-		close(server);
-		gateway_expect_number(g, "totals/connections", 0);
-	}
-}
-
-static void
-close_backends(struct backend *backends, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		close(backends[i].listen_fd);
-}
 
 /* A port that answers no SYN: its backlog is full. */
 struct hanging {
@@ -135,7 +58,7 @@ START_TEST(one_refuses)
 	    "	backend gone { address = \"unix:%s/nobody\" }\n"
 	    "	backend good { address = \"%s\" }\n}\n",
 	    refusing, e2e_dir(), good.address);
-	run_connections(&g, &good, 1, MANY);
+	backend_run_connections(&g, &good, 1, MANY);
 	ck_assert_int_gt(gateway_number(&g, "services/s/backends/bad/failed"),
 	    0);
 	ck_assert_int_gt(gateway_number(&g, "services/s/backends/gone/failed"),
@@ -147,7 +70,7 @@ START_TEST(one_refuses)
 	    0);
 	ck_assert_int_gt(gateway_number(&g, "totals/failed_dials"), 0);
 	gateway_stop(&g);
-	close_backends(&good, 1);
+	backend_close_all(&good, 1);
 	close(refusing_fd);
 }
 END_TEST
@@ -168,11 +91,11 @@ run_beside_hanging(const char *address)
 	    "	backend bad { address = \"%s\" }\n"
 	    "	backend good { address = \"%s\" }\n}\n",
 	    hanging.address, good.address);
-	run_connections(&g, &good, 1, 8);
+	backend_run_connections(&g, &good, 1, 8);
 	ck_assert_int_gt(gateway_number(&g, "services/s/backends/bad/failed"),
 	    0);
 	gateway_stop(&g);
-	close_backends(&good, 1);
+	backend_close_all(&good, 1);
 	hanging_close(&hanging);
 }
 
@@ -206,7 +129,7 @@ START_TEST(full_unix_backlog_gets_room)
 	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
 	    "	backend b { address = \"%s\" }\n}\n",
 	    full.address);
-	client = connect_service(&g);
+	client = backend_connect_service(&g);
 	net_say(client, "patience");
 	e2e_pause(100);
 	/* Those that are not ours end at once. */
@@ -310,7 +233,7 @@ START_TEST(backend_closes_at_once)
 	gateway_expect_number(&g, "totals/connections", 0);
 	ck_assert_int_eq(gateway_number(&g, "totals/failed_dials"), 0);
 	gateway_stop(&g);
-	close_backends(&b, 1);
+	backend_close_all(&b, 1);
 }
 END_TEST
 
@@ -330,12 +253,12 @@ START_TEST(round_robin_by_weight)
 	    "	backend two { address = \"%s\"   weight = 2 }\n"
 	    "	backend none { address = \"%s\"   weight = 0 }\n}\n",
 	    b[0].address, b[1].address, b[2].address);
-	run_connections(&g, b, ARRAY_LEN(b), MANY);
+	backend_run_connections(&g, b, ARRAY_LEN(b), MANY);
 	ck_assert_uint_eq(b[0].came, MANY / 3);
 	ck_assert_uint_eq(b[1].came, 2 * MANY / 3);
 	ck_assert_uint_eq(b[2].came, 0);
 	gateway_stop(&g);
-	close_backends(b, ARRAY_LEN(b));
+	backend_close_all(b, ARRAY_LEN(b));
 }
 END_TEST
 
@@ -358,9 +281,9 @@ START_TEST(least_connections)
 	    "	backend b { address = \"%s\" }\n}\n",
 	    b[0].address, b[1].address);
 	for (int i = 0; i < 20; i++) {
-		clients[i] = connect_service(&g);
-		servers[i] = accept_any(b, 2, &to[i]);
-		check_pair(clients[i], servers[i]);
+		clients[i] = backend_connect_service(&g);
+		servers[i] = backend_accept_any(b, 2, &to[i]);
+		backend_check_pair(clients[i], servers[i]);
 	}
 	ck_assert_uint_eq(b[0].came, 10);
 	ck_assert_uint_eq(b[1].came, 10);
@@ -372,13 +295,13 @@ START_TEST(least_connections)
 	}
 	gateway_expect_number(&g, "services/s/backends/a/connections", 0);
 	for (int i = 20; i < MANY; i++) {
-		clients[i] = connect_service(&g);
-		servers[i] = accept_any(b, 2, &to[i]);
+		clients[i] = backend_connect_service(&g);
+		servers[i] = backend_accept_any(b, 2, &to[i]);
 		ck_assert_msg(to[i] == 0,
 		    "connection %d went to the busy backend", i);
 	}
 	gateway_stop(&g);
-	close_backends(b, 2);
+	backend_close_all(b, 2);
 }
 END_TEST
 
@@ -398,7 +321,7 @@ START_TEST(backup_is_for_need)
 	    "	backend good { address = \"%s\" }\n"
 	    "	backend spare { address = \"%s\"   backup = true }\n}\n",
 	    good.address, backup.address);
-	run_connections(&g, &good, 1, 10);
+	backend_run_connections(&g, &good, 1, 10);
 	ck_assert_int_eq(gateway_number(&g,
 			     "services/s/backends/spare/accepted"),
 	    0);
@@ -410,163 +333,14 @@ START_TEST(backup_is_for_need)
 	    "	backend bad { address = \"%s\" }\n"
 	    "	backend spare { address = \"%s\"   backup = true }\n}\n",
 	    refusing, backup.address);
-	run_connections(&g, &backup, 1, 10);
+	backend_run_connections(&g, &backup, 1, 10);
 	gateway_stop(&g);
-	close_backends(&good, 1);
-	close_backends(&backup, 1);
+	backend_close_all(&good, 1);
+	backend_close_all(&backup, 1);
 	close(refusing_fd);
-}
-END_TEST
-
-/* Past a service's limit connections wait in the backlog, whichever worker
- * they came to, and lose nothing by it. */
-START_TEST(service_limit)
-{
-	struct gateway g;
-	struct backend b;
-	int client[4];
-	int server[4];
-
-	backend_open(&b);
-	gateway_init(&g);
-	gateway_start(&g,
-	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
-	    "	max_connections = 2\n"
-	    "	backend b { address = \"%s\" }\n}\n",
-	    b.address);
-	for (int i = 0; i < 2; i++) {
-		client[i] = connect_service(&g);
-		server[i] = net_accept(b.listen_fd);
-		check_pair(client[i], server[i]);
-	}
-	for (int i = 2; i < 4; i++) {
-		client[i] = connect_service(&g);
-		net_say(client[i], "question");
-	}
-	ck_assert_int_eq(net_accept_within(b.listen_fd, 300), -1);
-	ck_assert_int_eq(gateway_number(&g, "services/s/connections"), 2);
-	for (int i = 2; i < 4; i++) {
-		close(client[i - 2]);
-		close(server[i - 2]);
-		server[i] = net_accept(b.listen_fd);
-		net_hear(server[i], "question");
-	}
-	gateway_stop(&g);
-	close_backends(&b, 1);
-}
-END_TEST
-
-/* The same for the whole gateway. */
-START_TEST(gateway_limit)
-{
-	struct gateway g;
-	struct backend b;
-	int client[4];
-	int server[4];
-
-	backend_open(&b);
-	gateway_init(&g);
-	g.globals = "max_connections = 3\n";
-	gateway_start(&g,
-	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
-	    "	backend b { address = \"%s\" }\n}\n",
-	    b.address);
-	for (int i = 0; i < 3; i++) {
-		client[i] = connect_service(&g);
-		server[i] = net_accept(b.listen_fd);
-		check_pair(client[i], server[i]);
-	}
-	client[3] = connect_service(&g);
-	net_say(client[3], "question");
-	ck_assert_int_eq(net_accept_within(b.listen_fd, 300), -1);
-	close(client[0]);
-	close(server[0]);
-	server[3] = net_accept(b.listen_fd);
-	net_hear(server[3], "question");
-	gateway_stop(&g);
-	close_backends(&b, 1);
-}
-END_TEST
-
-START_TEST(idle_timeout)
-{
-	struct gateway g;
-	struct backend b;
-	uint64_t start;
-	uint64_t took;
-	int client;
-	int server;
-
-	backend_open(&b);
-	gateway_init(&g);
-	gateway_start(&g,
-	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
-	    "	idle_timeout = 400ms\n"
-	    "	backend b { address = \"%s\" }\n}\n",
-	    b.address);
-	client = connect_service(&g);
-	server = net_accept(b.listen_fd);
-	for (int i = 0; i < 8; i++) { /* bytes either way keep it open */
-		net_say(i % 2 == 0 ? client : server, "x");
-		net_hear(i % 2 == 0 ? server : client, "x");
-		e2e_pause(150);
-	}
-	start = e2e_now_ms();
-	ck_assert_int_ne(net_end_within(client, 5000), NET_OPEN);
-	took = e2e_now_ms() - start;
-	ck_assert_msg(took >= 200 && took < 2000, "closed after %llu ms",
-	    (unsigned long long)took);
-	ck_assert_int_ne(net_end_within(server, 1000), NET_OPEN);
-	gateway_expect_number(&g, "totals/connections", 0);
-	gateway_stop(&g);
-	close(client);
-	close(server);
-	close_backends(&b, 1);
-}
-END_TEST
-
-START_TEST(half_closed_timeout)
-{
-	struct gateway g;
-	struct backend b;
-	uint64_t start;
-	uint64_t took;
-	int client;
-	int server;
-
-	backend_open(&b);
-	gateway_init(&g);
-	gateway_start(&g,
-	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
-	    "	half_closed_timeout = 400ms\n"
-	    "	backend b { address = \"%s\" }\n}\n",
-	    b.address);
-	client = connect_service(&g);
-	server = net_accept(b.listen_fd);
-	check_pair(client, server);
-	e2e_pause(600); /* both ways open: not its concern */
-	check_pair(client, server);
-	shutdown(client, SHUT_WR);
-	net_expect_end(server, NET_CLOSED);
-	for (int i = 0; i < 5; i++) { /* the other way is not silent */
-		net_say(server, "x");
-		net_hear(client, "x");
-		e2e_pause(150);
-	}
-	start = e2e_now_ms();
-	ck_assert_int_ne(net_end_within(client, 5000), NET_OPEN);
-	took = e2e_now_ms() - start;
-	ck_assert_msg(took >= 200 && took < 2000, "closed after %llu ms",
-	    (unsigned long long)took);
-	gateway_expect_number(&g, "totals/connections", 0);
-	gateway_stop(&g);
-	close(client);
-	close(server);
-	close_backends(&b, 1);
 }
 END_TEST
 
 E2E_MAIN("backends", one_refuses, one_hangs_in_connect,
     full_unix_backlog_gets_room, all_refuse, all_hang, backend_closes_at_once,
-    round_robin_by_weight, least_connections, backup_is_for_need, service_limit,
-    gateway_limit, idle_timeout, half_closed_timeout)
+    round_robin_by_weight, least_connections, backup_is_for_need)

@@ -1,0 +1,182 @@
+/*
+ * A worker that somebody else has taken over: the master and the other worker
+ * go on, and status says which one is broken.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway.h"
+#include "harness.h"
+#include "hostile/hostile.h"
+#include "net.h"
+#include "proc.h"
+
+/* Of so many connections the kernel gives some to the good worker. */
+#define CONNECTIONS 24
+
+/* What a status call may take while worker 0 does its worst; the machine is
+ * busy with it, too. */
+#define STATUS_MS 1500
+
+struct attacked {
+	struct gateway gateway;
+	pid_t good;
+	char address[ADDR_TEXT_SIZE];
+};
+
+static void
+attacked_start(struct attacked *a, int way)
+{
+	char program[512];
+
+	snprintf(program, sizeof program, "%s_%d", HOSTILE_PROGRAM, way);
+	setenv("SRVD_BIN", program, 1);
+	gateway_init(&a->gateway);
+	a->gateway.workers = 2;
+	gateway_start(&a->gateway,
+	    "service echo {\n"
+	    "\tlisten = {127.0.0.1:0}\n"
+	    "\tbackend self { address = builtin:echo }\n"
+	    "}\n");
+	a->good = gateway_worker(&a->gateway, 1);
+	gateway_address(&a->gateway, "echo", 0, a->address);
+}
+
+/* The good worker's share of connections is served, byte for byte. */
+static void
+expect_service(const struct attacked *a)
+{
+	unsigned served = 0;
+	int fds[CONNECTIONS];
+	char word[6];
+
+	for (int i = 0; i < CONNECTIONS; i++) {
+		fds[i] = net_connect(a->address);
+		net_send(fds[i], "hello", 5);
+	}
+	e2e_pause(300);
+	for (int i = 0; i < CONNECTIONS; i++) {
+		if (!net_is_silent(fds[i], 1)) {
+			net_receive(fds[i], word, 5);
+			ck_assert_int_eq(memcmp(word, "hello", 5), 0);
+			served++;
+		}
+		close(fds[i]);
+	}
+	ck_assert_msg(served >= 3, "%u of %u connections were served", served,
+	    CONNECTIONS);
+}
+
+/* The master answers, is the same, and so is the good worker. */
+static void
+expect_health(const struct attacked *a)
+{
+	uint64_t begun = e2e_now_ms();
+	json_t *status = gateway_status(&a->gateway);
+
+	ck_assert_ptr_nonnull(status);
+	ck_assert_msg(e2e_now_ms() - begun < STATUS_MS, "status took %d ms",
+	    (int)(e2e_now_ms() - begun));
+	ck_assert_int_eq(json_integer_value(gateway_find(status, "pid")),
+	    a->gateway.pid);
+	ck_assert_int_eq(json_integer_value(gateway_find(status,
+			     "workers/1/pid")),
+	    a->good);
+	ck_assert_int_eq(json_integer_value(gateway_find(status,
+			     "workers/1/respawns")),
+	    0);
+	ck_assert_ptr_null(json_object_get(gateway_find(status, "workers/1"),
+	    "fault"));
+	json_decref(status);
+}
+
+static bool
+tells_fault(void *arg)
+{
+	const struct attacked *a = arg;
+	json_t *status = gateway_status(&a->gateway);
+	const char *fault;
+	bool told;
+
+	if (status == NULL)
+		return false;
+	fault =
+	    json_string_value(json_object_get(gateway_find(status, "workers/0"),
+		"fault"));
+	told = fault != NULL && strstr(fault, "damaged") != NULL;
+	json_decref(status);
+	return told;
+}
+
+static void
+expect_survival(const struct attacked *a)
+{
+	for (int i = 0; i < 5; i++) {
+		expect_health(a);
+		expect_service(a);
+	}
+}
+
+START_TEST(body_is_emptied)
+{
+	struct attacked a;
+
+	attacked_start(&a, HOSTILE_TRUNCATE);
+	ck_assert_msg(e2e_wait(tells_fault, &a, 5000),
+	    "status does not say that the body of worker 0 is broken");
+	expect_survival(&a);
+	gateway_stop(&a.gateway);
+}
+END_TEST
+
+START_TEST(body_is_scribbled_over)
+{
+	struct attacked a;
+
+	attacked_start(&a, HOSTILE_SCRIBBLE);
+	ck_assert_msg(e2e_wait(tells_fault, &a, 5000),
+	    "status does not say that the body of worker 0 is broken");
+	expect_survival(&a);
+	gateway_stop(&a.gateway);
+}
+END_TEST
+
+/* It may be seen while it has just received a hundred. */
+static bool
+keeps_nothing(void *arg)
+{
+	const struct attacked *a = arg;
+
+	return proc_fds(a->gateway.pid) < 60;
+}
+
+START_TEST(channel_is_flooded)
+{
+	struct attacked a;
+
+	attacked_start(&a, HOSTILE_FLOOD);
+	e2e_pause(600);
+	expect_survival(&a);
+	ck_assert_msg(e2e_wait(keeps_nothing, &a, 5000),
+	    "the master keeps what a worker passes to it: %d descriptors",
+	    proc_fds(a.gateway.pid));
+	gateway_stop(&a.gateway);
+}
+END_TEST
+
+START_TEST(worker_only_crashes)
+{
+	struct attacked a;
+
+	attacked_start(&a, HOSTILE_CRASH);
+	expect_survival(&a);
+	ck_assert_int_gt(gateway_number(&a.gateway, "workers/0/respawns"), 0);
+	gateway_stop(&a.gateway);
+}
+END_TEST
+
+E2E_MAIN("hostile", body_is_emptied, body_is_scribbled_over, channel_is_flooded,
+    worker_only_crashes)
