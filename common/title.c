@@ -70,10 +70,8 @@ title_set(const char *title)
 		memmove(area, title, args_size);
 		return;
 	}
-	if (length > area_size - 1)
-		length = area_size - 1;
 	memset(area, 0, area_size);
-	memcpy(area, title, length);
+	(void)snprintf(area, area_size, "%s", title);
 	if (length < args_size)
 		area[args_size - 1] = '.';
 }

@@ -22,35 +22,39 @@ typedef void body_gone_fn(struct body_ref *ref);
 
 struct body_ref {
 	struct master *master;
-	uint32_t index;
-	int body_fd;      /* -1: no body */
-	struct body body; /* read-only (Y2) */
 	uint64_t first_id;
+	struct body body; /* read-only (Y2) */
+	int body_fd;      /* -1: no body */
+	uint32_t index;
 
-	int channel_fd; /* our end, -1: none */
+	/* The channel (courier.c). */
 	struct loop_watch channel;
-	bool is_told; /* of the log level and the phase */
-	bool is_plan_sent;
-	uint32_t next_socket;  /* the first not sent yet */
 	uint64_t acknowledged; /* generation that its worker has all of */
+	uint32_t next_socket;  /* the first not sent yet */
+	int channel_fd;        /* our end, -1: none */
+	bool is_told;          /* of the log level and the phase */
+	bool is_plan_sent;
 
+	/* The processes. */
+	bool is_lost;     /* its holder is dead, the worker lives on */
+	bool has_death;   /* death is one */
 	pid_t holder_pid; /* 0: none */
 	pid_t worker_pid; /* as the kernel told, 0: none known */
 	int worker_pidfd; /* -1: none */
 	struct loop_watch worker_end;
-	bool is_lost;              /* its holder is dead, the worker lives on */
 	body_gone_fn *worker_gone; /* told that a worker has ended */
 
-	uint32_t deaths;   /* that were seen */
-	uint64_t respawns; /* over all bodies of this index */
-	bool has_death;
+	/* Their deaths (deaths.c). */
 	struct body_death death; /* a checked copy of the last one */
-	char fault[96];          /* what is broken about it, or empty */
+	uint64_t respawns;       /* over all bodies of this index */
+	uint32_t deaths;         /* that were seen */
+
+	uint32_t log_budget; /* lines it may still log this second */
+	uint64_t log_lost;
 	uint64_t started_ms;
 	uint64_t delay_ms; /* before the next body of this index */
 	struct loop_timer next_timer;
-	uint32_t log_budget; /* lines it may still log this second */
-	uint64_t log_lost;
+	char fault[96]; /* what is broken about it, or empty */
 };
 
 struct bodies {

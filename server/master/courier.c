@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -47,9 +48,10 @@ parent_of(pid_t pid)
 	char path[64];
 	char text[512];
 	const char *end;
+	char *rest;
 	FILE *file;
 	size_t n;
-	int parent;
+	long parent;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	file = fopen(path, "re");
@@ -60,9 +62,10 @@ parent_of(pid_t pid)
 	text[n] = '\0';
 	/* The name in brackets may hold anything, brackets too. */
 	end = strrchr(text, ')');
-	if (end == NULL || sscanf(end + 1, " %*c %d", &parent) != 1)
+	if (end == NULL || strlen(end) < sizeof(") S ") - 1)
 		return 0;
-	return parent;
+	parent = strtol(end + sizeof(") S ") - 1, &rest, 10);
+	return *rest == ' ' ? (pid_t)parent : 0;
 }
 
 /*

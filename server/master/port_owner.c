@@ -16,28 +16,50 @@
 
 #define STATE_LISTEN 0x0a
 
+enum field {
+	FIELD_LOCAL = 1,
+	FIELD_STATE = 3,
+	FIELD_INODE = 9,
+	FIELDS
+};
+
+/*
+ * A line: number, local address, remote address, state, queues, timer,
+ * retransmits, uid, timeout, inode, …; addresses are HEX:PORT in hexadecimal.
+ */
+static unsigned long
+inode_of_line(char *line, uint16_t port)
+{
+	char *fields[FIELDS];
+	char *rest = NULL;
+	char *colon;
+	size_t count = 0;
+
+	for (char *field = strtok_r(line, " ", &rest);
+	     field != NULL && count < FIELDS;
+	     field = strtok_r(NULL, " ", &rest))
+		fields[count++] = field;
+	if (count < FIELDS)
+		return 0;
+	colon = strrchr(fields[FIELD_LOCAL], ':');
+	if (colon == NULL || strtoul(colon + 1, NULL, 16) != port ||
+	    strtoul(fields[FIELD_STATE], NULL, 16) != STATE_LISTEN)
+		return 0;
+	return strtoul(fields[FIELD_INODE], NULL, 10);
+}
+
 /* The inode of a socket that listens on the port, in one of the tables. */
 static unsigned long
 find_inode(const char *table, uint16_t port)
 {
 	char line[512];
 	unsigned long inode = 0;
-	unsigned seen_port;
-	unsigned state;
 	FILE *file = fopen(table, "re");
 
 	if (file == NULL)
 		return 0;
-	while (inode == 0 && fgets(line, sizeof(line), file) != NULL) {
-		unsigned long found;
-
-		if (sscanf(line,
-			" %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s "
-			"%*s %*s %lu",
-			&seen_port, &state, &found) == 3 &&
-		    seen_port == port && state == STATE_LISTEN)
-			inode = found;
-	}
+	while (inode == 0 && fgets(line, sizeof(line), file) != NULL)
+		inode = inode_of_line(line, port);
 	(void)fclose(file);
 	return inode;
 }

@@ -105,10 +105,11 @@ status_listener_bound(const struct master *m, uint32_t listener,
     struct addr *bound)
 {
 	const struct plan_listener *row = plan_listener(m->plan, listener);
+	size_t socket = (size_t)2 * listener;
 
 	*bound = row->addr;
-	if (2 * listener < m->listeners.count)
-		bound->port = m->listeners.groups[2 * listener].bound.port;
+	if (socket < m->listeners.count)
+		bound->port = m->listeners.groups[socket].bound.port;
 }
 
 void

@@ -57,7 +57,7 @@ channel_send(int fd, const struct channel_message *message, const int *fds,
     uint32_t count)
 {
 	struct iovec iov = {
-	    .iov_base = (void *)(uintptr_t)message,
+	    .iov_base = (void *)message,
 	    .iov_len = HEAD_SIZE + message->text_length,
 	};
 	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};

@@ -174,15 +174,35 @@ find_pipe(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends,
 	return STEP_ON;
 }
 
+/* Fill the empty pipe once.  False: that is all for now, and *result says
+ * why; else *pulled says how much it was. */
+static bool
+fill(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends,
+    uint32_t *pulled, enum flow_result *result)
+{
+	uint32_t limit = 0;
+	enum step step = find_pipe(flow, pipes, ends, &limit);
+
+	*result = step == STEP_FAILED ? FLOW_STARVED : FLOW_BLOCKED;
+	if (step != STEP_ON)
+		return false;
+	step = pull(flow, pipes, ends, limit);
+	*result = step == STEP_FAILED ? FLOW_STARVED : FLOW_IDLE;
+	/* Behind a byte at the mark there may be more. */
+	*pulled = ends->source_is_urgent || flow->pending == limit
+	    ? LIKELY_MORE
+	    : flow->pending;
+	return step == STEP_ON || step == STEP_EMPTY;
+}
+
 static enum flow_result
 pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
 {
+	enum flow_result result = FLOW_IDLE;
 	uint32_t pulled = LIKELY_MORE;
-	uint32_t limit = 0;
 	enum step step;
 
 	flow->waits = 0;
-
 	for (int fills = 0;; fills++) {
 		step = push(flow, pipes, ends->sink_fd);
 		if (step == STEP_WOULD_BLOCK)
@@ -193,20 +213,8 @@ pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
 			return finish(flow, ends);
 		if (fills == TURN_FILLS || pulled < LIKELY_MORE)
 			return FLOW_IDLE;
-		step = find_pipe(flow, pipes, ends, &limit);
-		if (step != STEP_ON)
-			return step == STEP_FAILED ? FLOW_STARVED
-						   : FLOW_BLOCKED;
-		step = pull(flow, pipes, ends, limit);
-		if (step == STEP_WOULD_BLOCK)
-			return FLOW_IDLE;
-		if (step == STEP_FAILED)
-			return FLOW_STARVED;
-		/* After an error the rest of what was received is still to
-		 * be had, and after a byte at the mark what is behind it. */
-		pulled = ends->source_is_urgent || flow->pending == limit
-		    ? LIKELY_MORE
-		    : flow->pending;
+		if (!fill(flow, pipes, ends, &pulled, &result))
+			return result;
 	}
 }
 
