@@ -18,7 +18,7 @@
  * with one, since asking in vain costs as much as a wake-up, and doubles
  * while more are queued. */
 #define ACCEPTS_A_TURN 16
-#define DRAIN_ACCEPTS  65536
+#define DRAIN_ACCEPTS  16384
 
 /* A paused socket is looked at again after this. */
 #define RESUME_MS 20

@@ -8,6 +8,7 @@
 
 #include "server/state/channel.h"
 #include "server/worker/accept.h"
+#include "server/worker/count.h"
 #include "server/worker/orders.h"
 #include "server/worker/pick.h"
 #include "server/worker/poller.h"
@@ -195,10 +196,18 @@ orders_map_plan(struct worker *w)
 void
 orders_follow(struct worker *w)
 {
+	bool is_first;
+
 	if (atomic_load_explicit(&w->board->head->generation,
 		memory_order_acquire) == w->generation)
 		return;
+	is_first = w->plan == NULL;
 	orders_map_plan(w);
-	if (w->plan != NULL && !w->is_draining)
+	if (w->plan == NULL)
+		return;
+	/* A body that was lost may have left live counts in our row. */
+	if (is_first)
+		count_recover(w);
+	if (!w->is_draining)
 		accept_open(w);
 }

@@ -144,9 +144,11 @@ START_TEST(endpoints_are_addresses_for_people)
 	struct sockaddr_storage ss;
 	struct endpoint endpoint;
 	struct addr addr;
+	char why[256];
 	int length;
 
-	ck_assert_int_eq(addr_parse("[2001:db8::7]:4711", &addr), 0);
+	ck_assert_int_eq(addr_parse("[2001:db8::7]:4711", ADDR_FOR_BACKEND, &addr,
+			     why, sizeof(why)), 0);
 	length = addr_to_sockaddr(&addr, &ss);
 	memset(&endpoint, 0xff, sizeof(endpoint));
 	endpoint_from_sockaddr(&endpoint, (struct sockaddr *)&ss,
