@@ -89,26 +89,43 @@ channel_close_fds(struct channel_extra *extra, uint32_t first)
 	extra->fds_count = first < extra->fds_count ? first : extra->fds_count;
 }
 
-static void
+/* False if there were more than fit; those are closed. */
+static int
+take_fds(struct cmsghdr *cmsg, size_t bytes, struct channel_extra *extra)
+{
+	int fd;
+
+	for (size_t at = 0; at + sizeof(fd) <= bytes; at += sizeof(fd)) {
+		memcpy(&fd, CMSG_DATA(cmsg) + at, sizeof(fd));
+		if (extra->fds_count < CHANNEL_FDS_MAX)
+			extra->fds[extra->fds_count++] = fd;
+		else
+			close(fd);
+	}
+	return bytes <= sizeof(extra->fds);
+}
+
+static int
 take_extra(struct msghdr *header, struct channel_extra *extra)
 {
 	struct ucred cred;
 	size_t bytes;
+	int fits = 1;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL;
 	     c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level != SOL_SOCKET)
 			continue;
 		bytes = c->cmsg_len - CMSG_LEN(0);
-		if (c->cmsg_type == SCM_RIGHTS && bytes <= sizeof(extra->fds)) {
-			memcpy(extra->fds, CMSG_DATA(c), bytes);
-			extra->fds_count = (uint32_t)(bytes / sizeof(int));
+		if (c->cmsg_type == SCM_RIGHTS) {
+			fits = take_fds(c, bytes, extra);
 		} else if (c->cmsg_type == SCM_CREDENTIALS &&
 		    bytes == sizeof(cred)) {
 			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
 			extra->pid = cred.pid;
 		}
 	}
+	return fits;
 }
 
 static int
@@ -134,16 +151,17 @@ channel_receive(int fd, struct channel_message *message,
 	    .msg_controllen = sizeof(control),
 	};
 	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fits;
 
 	extra->pid = 0;
 	extra->fds_count = 0;
 	if (n < 0)
 		return -errno;
-	take_extra(&header, extra);
+	fits = take_extra(&header, extra);
 	/* A message is never empty, so nothing is the end. */
 	if (n == 0 && extra->fds_count == 0)
 		return 0;
-	if (is_well_formed(message, (size_t)n, header.msg_flags))
+	if (fits && is_well_formed(message, (size_t)n, header.msg_flags))
 		return 1;
 	channel_close_fds(extra, 0);
 	return -EPROTO;

@@ -60,14 +60,22 @@ enum flow_state {
 
 /* One direction of a connection; flow.h has what is done with it. */
 struct flow {
-	uint8_t state;    /* enum flow_state */
-	uint8_t at_mark;  /* the urgent byte is being moved */
-	uint8_t starved;  /* it waits for a free pipe */
-	uint8_t waits;    /* for the sink, without a pipe: they are scarce */
-	uint16_t pipe;    /* number in the body's pipe table, 0: none */
-	uint32_t pending; /* bytes in the pipe; FIONREAD is the truth */
-	uint64_t moved;   /* bytes the sink took */
+	uint8_t state;   /* enum flow_state */
+	uint8_t at_mark; /* the urgent byte is being moved */
+	uint8_t starved; /* it waits for a free pipe */
+	uint8_t waits;   /* for the sink, without a pipe: they are scarce */
+	uint16_t pipe;   /* number in the body's pipe table, 0: none */
+	uint16_t reserved;
+	uint64_t pulled; /* bytes that came from the source */
+	uint64_t moved;  /* bytes that the sink took; the rest is in the pipe */
 };
+
+/* What waits in the pipe, in bytes. */
+static inline uint64_t
+flow_pending(const struct flow *flow)
+{
+	return flow->pulled - flow->moved;
+}
 
 /* Side flags. */
 #define SIDE_FAILED  0x01 /* an error was reported for this socket */

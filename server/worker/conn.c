@@ -134,7 +134,8 @@ conn_close(struct worker *w, struct slot *slot, enum close_reason reason,
 	const struct flow *down = &slot->flows[FLOW_DOWN];
 
 	/* An end that loses bytes must not look like a clean one. */
-	if (end == END_SHUTDOWN && (up->pending > 0 || down->pending > 0))
+	if (end == END_SHUTDOWN &&
+	    (flow_pending(up) > 0 || flow_pending(down) > 0))
 		end = END_RESET;
 	log_debug("connection ended id=%llu service=%s reason=%s up=%llu "
 		  "down=%llu",

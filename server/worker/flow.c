@@ -43,12 +43,11 @@ push(struct flow *flow, const struct pipes *pipes, int sink_fd)
 {
 	ssize_t n;
 
-	while (flow->pending > 0) {
+	while (flow_pending(flow) > 0) {
 		n = splice(pipe_fd(pipes, flow, 0), NULL, sink_fd, NULL,
-		    flow->pending, SPLICE_FLAGS);
+		    flow_pending(flow), SPLICE_FLAGS);
 		if (n > 0) {
 			flow->moved += (uint64_t)n;
-			flow->pending -= (uint32_t)n;
 			continue;
 		}
 		if (n < 0 && errno == EINTR)
@@ -87,7 +86,7 @@ pull_mark(struct flow *flow, const struct pipes *pipes,
 		return STEP_WOULD_BLOCK;
 	}
 	(void)!recv(ends->source_fd, &byte, 1, MSG_DONTWAIT);
-	flow->pending = 1;
+	flow->pulled++;
 	flow->at_mark = 0;
 	return STEP_ON;
 }
@@ -116,7 +115,7 @@ pull(struct flow *flow, const struct pipes *pipes, const struct flow_ends *ends,
 		    limit, SPLICE_FLAGS);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
-		flow->pending = (uint32_t)n;
+		flow->pulled += (uint64_t)n;
 		return STEP_ON;
 	}
 	if (n == 0)
@@ -178,7 +177,7 @@ find_pipe(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends,
  * why; else *pulled says how much it was. */
 static bool
 fill(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends,
-    uint32_t *pulled, enum flow_result *result)
+    uint64_t *pulled, enum flow_result *result)
 {
 	uint32_t limit = 0;
 	enum step step = find_pipe(flow, pipes, ends, &limit);
@@ -189,9 +188,9 @@ fill(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends,
 	step = pull(flow, pipes, ends, limit);
 	*result = step == STEP_FAILED ? FLOW_STARVED : FLOW_IDLE;
 	/* Behind a byte at the mark there may be more. */
-	*pulled = ends->source_is_urgent || flow->pending == limit
+	*pulled = ends->source_is_urgent || flow_pending(flow) == limit
 	    ? LIKELY_MORE
-	    : flow->pending;
+	    : flow_pending(flow);
 	return step == STEP_ON || step == STEP_EMPTY;
 }
 
@@ -199,7 +198,7 @@ static enum flow_result
 pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
 {
 	enum flow_result result = FLOW_IDLE;
-	uint32_t pulled = LIKELY_MORE;
+	uint64_t pulled = LIKELY_MORE;
 	enum step step;
 
 	flow->waits = 0;
@@ -223,7 +222,7 @@ flow_pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
 {
 	enum flow_result result = pump(flow, pipes, ends);
 
-	if (flow->pipe != 0 && flow->pending == 0)
+	if (flow->pipe != 0 && flow_pending(flow) == 0)
 		pipes_give(pipes, &flow->pipe);
 	return result;
 }
@@ -231,11 +230,11 @@ flow_pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
 void
 flow_abandon(struct flow *flow, struct pipes *pipes)
 {
-	if (flow->pipe != 0 && flow->pending == 0)
+	if (flow->pipe != 0 && flow_pending(flow) == 0)
 		pipes_give(pipes, &flow->pipe);
 	else if (flow->pipe != 0)
 		pipes_destroy(pipes, &flow->pipe);
-	flow->pending = 0;
+	flow->pulled = flow->moved;
 	flow->waits = 0;
 	if (flow->state != FLOW_SHUT)
 		flow_set_state(flow, FLOW_SHUT);
@@ -249,15 +248,20 @@ flow_recover(struct flow *flow, struct pipes *pipes,
 	int content;
 
 	if (flow->pipe == 0) {
-		flow->pending = 0;
+		flow->pulled = flow->moved;
 		flow->at_mark = 0;
 		return;
 	}
 	content = pipes_content(pipes, flow->pipe);
-	flow->pending = content > 0 ? (uint32_t)content : 0;
+	/* Only one of the two counts can lag, by the call that death cut off:
+	 * what the pipe holds says which. */
+	if (content >= 0 && (uint64_t)content < flow_pending(flow))
+		flow->moved = flow->pulled - (uint64_t)content;
+	else if (content >= 0)
+		flow->pulled = flow->moved + (uint64_t)content;
 	if (flow->at_mark && content > 0 && is_at_mark(ends))
 		(void)!recv(ends->source_fd, &byte, 1, MSG_DONTWAIT);
 	flow->at_mark = 0;
-	if (flow->pending == 0)
+	if (flow_pending(flow) == 0)
 		pipes_give(pipes, &flow->pipe);
 }

@@ -65,7 +65,7 @@ ends_of(const struct slot *slot, enum direction direction, uint32_t events)
 static bool
 is_blocked(const struct flow *flow)
 {
-	return flow->pending > 0 || flow->waits;
+	return flow_pending(flow) > 0 || flow->waits;
 }
 
 static uint32_t
@@ -244,7 +244,7 @@ pass_reset_on(struct worker *w, struct slot *slot)
 	struct flow *last = &slot->flows[dead];
 
 	if (side_has_failed(slot, other(dead)) ||
-	    (last->state != FLOW_OPEN && last->pending == 0 &&
+	    (last->state != FLOW_OPEN && flow_pending(last) == 0 &&
 		has_arrived(w, slot, other(dead))) ||
 	    w->now_ms - slot->active_ms >= RESET_LIMIT_MS) {
 		conn_close(w, slot, REASON_RESET, END_RESET);
@@ -415,34 +415,34 @@ recover_flow(struct worker *w, struct slot *slot, enum direction direction)
 {
 	struct flow *flow = &slot->flows[direction];
 	struct flow_ends ends = ends_of(slot, direction, EPOLLPRI);
-	struct tcp_facts facts;
+	uint64_t before = flow->moved;
 
 	flow_recover(flow, &w->pipes, &ends);
-	/* The byte count lags by what the dead worker moved last. */
-	if (!ends.source_is_tcp || !tcp_ask(ends.source_fd, &facts) ||
-	    !facts.has_taken || facts.taken < flow->moved + flow->pending)
-		return;
-	count_bytes(w, direction, facts.taken - flow->pending - flow->moved);
-	flow->moved = facts.taken - flow->pending;
+	count_bytes(w, direction, flow->moved - before);
 }
 
 /*
- * The kernel may have told the dead worker of an error, and tells it once.
- * For TCP: a socket in CLOSE was reset, unless both ends have been passed.
+ * The kernel may have told the dead worker of an error, and tells it once.  A
+ * TCP socket in CLOSE was reset, unless both ends have passed: ours counts as
+ * passed once the flow to it is draining, since the death may have come right
+ * after the shutdown; the peer's, if we have not read it, shows in the count
+ * of bytes received, where a FIN is one (tcp_info).
  */
 static void
 recover_error(struct slot *slot, enum side side)
 {
 	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : other(side);
+	const struct flow *flow = &slot->flows[side];
 	struct tcp_facts facts;
+	bool has_fin;
 
 	if (slot->fd[side] == 0 || !conn_side_is_tcp(slot, side) ||
 	    !tcp_ask(slot->fd[side], &facts) || !facts.is_closed)
 		return;
-	if (slot->flows[sender].state == FLOW_SHUT &&
-	    slot->flows[side].state != FLOW_OPEN)
-		return;
-	slot->side_flags[side] |= SIDE_FAILED;
+	has_fin = flow->state != FLOW_OPEN ||
+	    facts.received > flow->pulled + facts.unread;
+	if (!has_fin || slot->flows[sender].state == FLOW_OPEN)
+		slot->side_flags[side] |= SIDE_FAILED;
 }
 
 /* The dead worker may have got anywhere between its calls. */

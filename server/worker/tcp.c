@@ -15,19 +15,8 @@
 
 enum tcp_state {
 	STATE_SYN_SENT = 2,
-	STATE_TIME_WAIT = 6,
-	STATE_CLOSE = 7,
-	STATE_CLOSE_WAIT = 8,
-	STATE_LAST_ACK = 9,
-	STATE_CLOSING = 11,
+	STATE_CLOSE = 7
 };
-
-static bool
-has_received_fin(uint8_t state)
-{
-	return state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK ||
-	    state == STATE_CLOSING || state == STATE_TIME_WAIT;
-}
 
 bool
 tcp_ask(int fd, struct tcp_facts *facts)
@@ -41,12 +30,10 @@ tcp_ask(int fd, struct tcp_facts *facts)
 		return false;
 	facts->is_closed = info.tcpi_state == STATE_CLOSE;
 	facts->is_dialing = info.tcpi_state == STATE_SYN_SENT;
-	/* A FIN counts as a byte received; SIOCINQ leaves it out.  A closed
-	 * socket no longer tells whether one came. */
-	facts->has_taken = !facts->is_closed && !facts->is_dialing &&
-	    ioctl(fd, SIOCINQ, &unread) == 0;
-	facts->taken = info.tcpi_bytes_received -
-	    (has_received_fin(info.tcpi_state) ? 1 : 0) - (uint64_t)unread;
+	facts->received = info.tcpi_bytes_received;
+	facts->unread = ioctl(fd, SIOCINQ, &unread) == 0 && unread > 0
+	    ? (uint64_t)unread
+	    : 0;
 	return true;
 }
 

@@ -13,10 +13,10 @@
 
 /* From TCP_INFO and SIOCINQ (tcp(7)). */
 struct tcp_facts {
-	bool is_closed;  /* state CLOSE: reset, failed, or both ends done */
-	bool is_dialing; /* SYN sent, no answer yet */
-	bool has_taken;  /* taken is known */
-	uint64_t taken;  /* bytes of the stream that were read from it */
+	bool is_closed;    /* state CLOSE: reset, failed, or both ends done */
+	bool is_dialing;   /* SYN sent, no answer yet */
+	uint64_t received; /* bytes, and one for a FIN */
+	uint64_t unread;   /* bytes of these, without the FIN */
 };
 
 /* False if fd is no TCP socket. */

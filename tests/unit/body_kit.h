@@ -135,6 +135,28 @@ kit_table(struct kit *kit)
 	kit->w.plan = NULL;
 }
 
+/* As a successor finds itself: the body is what is left, the caches are not. */
+static inline void
+kit_revive(struct kit *kit)
+{
+	struct worker *w = &kit->w;
+	struct worker old = *w;
+
+	memset(w, 0, sizeof(*w));
+	w->body = old.body;
+	w->head = old.head;
+	w->board = old.board;
+	w->row = old.row;
+	w->now_ms = old.now_ms;
+	w->listening = old.listening;
+	w->free_slots = old.free_slots;
+	w->starved.slots = old.starved.slots;
+	w->starved.queued = old.starved.queued;
+	memset(w->starved.queued, 0, KIT_SLOTS + 1);
+	timers_release(&old.timers);
+	child_check(timers_init(&w->timers, KIT_SLOTS, w->now_ms) == 0);
+}
+
 static inline bool
 kit_is_open(int fd)
 {

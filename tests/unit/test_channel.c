@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,8 +37,9 @@ close_ends(void)
 	(void)close(some_fd);
 }
 
-/* Send bytes and descriptors as they are, without channel_send's care. */
-static void
+/* Send bytes and descriptors as they are, without channel_send's care.  False
+ * if the kernel knows that the other end takes no descriptors. */
+static bool
 send_raw(int fd, const void *bytes, size_t length, uint32_t fds)
 {
 	union {
@@ -61,7 +63,12 @@ send_raw(int fd, const void *bytes, size_t length, uint32_t fds)
 			memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &some_fd,
 			    sizeof(int));
 	}
-	ck_assert_int_eq(sendmsg(fd, &header, MSG_DONTWAIT), (ssize_t)length);
+	if (sendmsg(fd, &header, MSG_DONTWAIT) == (ssize_t)length)
+		return true;
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_uint_gt(fds, 0);
+	ck_assert_int_eq(fd, ends[1]);
+	return false;
 }
 
 START_TEST(ends_are_nonblocking_and_private)
@@ -150,14 +157,14 @@ START_TEST(descriptors_come_along)
 	before = count_fds();
 	for (uint32_t i = 0; i < CHANNEL_FDS_MAX; i++)
 		fds[i] = some_fd;
-	for (size_t i = 0; i < 2 * ARRAY_LEN(counts); i++) {
-		uint32_t count = counts[i / 2];
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+		uint32_t count = counts[i];
 
 		channel_init(&message, CHANNEL_LISTENERS);
 		ck_assert_int_eq(
-		    channel_send(ends[i % 2], &message, fds, count), 0);
+		    channel_send(ends[0], &message, fds, count), 0);
 		ck_assert_int_eq(
-		    channel_receive(ends[1 - i % 2], &message, &extra), 1);
+		    channel_receive(ends[1], &message, &extra), 1);
 		ck_assert_uint_eq(extra.fds_count, count);
 		ck_assert_int_eq(count_fds(), before + (int)count);
 		for (uint32_t k = 0; k < count; k++)
@@ -236,7 +243,8 @@ START_TEST(malformed_messages_are_errors_and_leak_nothing)
 		raw.message.version = bad->version;
 		raw.message.type = bad->type;
 		raw.message.text_length = bad->text_length;
-		send_raw(ends[i % 2], &raw, bad->length, count);
+		if (!send_raw(ends[i % 2], &raw, bad->length, count))
+			continue;
 		ck_assert_int_eq(
 		    channel_receive(ends[1 - i % 2], &message, &extra),
 		    -EPROTO);
@@ -261,7 +269,8 @@ START_TEST(too_many_descriptors_leak_nothing)
 	before = count_fds();
 	for (int i = 0; i < 2; i++) {
 		channel_init(&message, CHANNEL_PLAN);
-		send_raw(ends[i], &message, HEAD_SIZE, KERNEL_FDS_MAX);
+		if (!send_raw(ends[i], &message, HEAD_SIZE, KERNEL_FDS_MAX))
+			continue;
 		ck_assert_int_eq(
 		    channel_receive(ends[1 - i], &message, &extra), -EPROTO);
 		ck_assert_uint_eq(extra.fds_count, 0);
@@ -285,9 +294,8 @@ START_TEST(noise_leaks_nothing)
 				    state * 1103515245 + 12345) >> 16);
 		if (i % 2 == 0)
 			memcpy(noise, &(uint32_t){CHANNEL_VERSION}, 4);
-		send_raw(ends[1], noise, 1 + state % sizeof(noise),
-		    (uint32_t)i % 3);
-		if (channel_receive(ends[0], &message, &extra) == 1)
+		if (send_raw(ends[1], noise, 1 + state % sizeof(noise),
+			(uint32_t)i % 3) && channel_receive(ends[0], &message, &extra) == 1)
 			channel_close_fds(&extra, 0);
 	}
 	ck_assert_int_eq(count_fds(), before);

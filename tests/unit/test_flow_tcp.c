@@ -119,7 +119,8 @@ START_TEST(a_reset_that_was_told_is_no_end)
 	rig.in_fd = -1;
 	await(rig.ends.source_fd, POLLERR);
 	ck_assert_int_eq(getsockopt(rig.ends.source_fd, SOL_SOCKET, SO_ERROR,
-			     &error, &length), 0);
+			     &error, &length),
+	    0);
 	ck_assert_int_eq(error, ECONNRESET);
 	rig.ends.source_failed = true;
 	rig_pump_until(&rig, FLOW_DRAINED);
@@ -287,13 +288,14 @@ die_at_mark(struct rig *rig, enum stage stage)
 	if (stage == STAGE_NOTED)
 		return;
 	ck_assert_int_eq(recv(fd, &byte, 1, MSG_PEEK), 1);
-	ck_assert_int_eq(
-	    write(rig_head.pipes[rig->flow.pipe - 1].fd[1], &byte, 1), 1);
+	ck_assert_int_eq(write(rig_head.pipes[rig->flow.pipe - 1].fd[1], &byte,
+			     1),
+	    1);
 	if (stage == STAGE_PIPED)
 		return;
 	ck_assert_int_eq(recv(fd, &byte, 1, 0), 1);
 	if (stage == STAGE_PENDING)
-		rig->flow.pending = 1;
+		rig->flow.pulled = rig->flow.moved + 1;
 }
 
 /* Move exactly the bytes before the mark, and nothing at it. */
@@ -348,5 +350,4 @@ UNIT_MAIN("flow_tcp", bytes_are_exact, an_end_goes_on_after_the_last_byte,
     a_reset_comes_after_the_bytes, a_reset_waits_for_a_blocked_sink,
     a_reset_that_was_told_is_no_end, a_reset_sink_stops_the_flow,
     urgent_bytes_stay_in_the_stream, without_the_hint_nothing_is_lost,
-    several_urgent_bytes_stay_in_the_stream,
-    a_death_at_the_mark_is_made_good)
+    several_urgent_bytes_stay_in_the_stream, a_death_at_the_mark_is_made_good)

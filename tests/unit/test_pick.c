@@ -12,7 +12,7 @@ begin(const char *backends, const char *balance)
 	char text[2048];
 
 	(void)snprintf(text, sizeof(text),
-	    "workers = 2\nmax_connections = 16\n"
+	    "user = nobody\nworkers = 2\nmax_connections = 16\n"
 	    "service other { listen = 127.0.0.1:1 "
 	    "backend x { address = builtin:echo } }\n"
 	    "service s {\nlisten = 127.0.0.1:2\nbalance = %s\n%s}\n",
@@ -130,6 +130,7 @@ START_TEST(leastconn_counts_all_workers_by_weight)
 	set_live(second, 'b', 6);
 	ck_assert_str_eq(picks(6), "aaaaaa");
 	set_live(second, 'a', 9);
+	set_live(second, 'b', 8);
 	ck_assert_str_eq(picks(3), "ccc");
 	/* No count, however wrong, leads outside. */
 	set_live(second, 'a', UINT32_MAX);

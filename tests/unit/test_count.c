@@ -1,0 +1,185 @@
+/*
+ * test_count - counters, and a death between any two of their stores.
+ */
+#include "server/worker/count.h"
+#include "tests/unit/body_kit.h"
+
+static struct kit kit;
+static struct slot *slot;
+
+static void
+begin(void)
+{
+	kit_compile(&kit,
+	    "user = nobody\nmax_connections = 16\n"
+	    "service r { listen = 127.0.0.1:1 "
+	    "backend x { address = builtin:echo } }\n"
+	    "service s { listen = 127.0.0.1:2 "
+	    "backend a { address = builtin:echo } "
+	    "backend b { address = builtin:echo } }\n");
+	kit_memory(&kit);
+	slot = &kit.w.body.slots[3];
+	slot->id = 129;
+	slot->state = CONN_DIALING;
+	slot->service = 1;
+	slot->backend = 2;
+	slot->tried_count = 1;
+}
+
+typedef void count_fn(struct worker *w, struct slot *counted);
+
+struct counter {
+	count_fn *count;
+	_Atomic uint64_t *value;
+};
+
+static struct counter counters[4];
+
+static void
+list_counters(void)
+{
+	struct board_row *row = kit.w.row;
+
+	counters[0] = (struct counter){count_accepted,
+	    &row->services[1].accepted};
+	counters[1] = (struct counter){count_refused,
+	    &row->services[1].refused};
+	counters[2] = (struct counter){count_connected,
+	    &row->backends[2].accepted};
+	counters[3] = (struct counter){count_failed, &row->backends[2].failed};
+}
+
+START_TEST(an_event_is_counted_once)
+{
+	begin();
+	list_counters();
+	for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
+		atomic_store(counters[i].value, 41);
+		counters[i].count(&kit.w, slot);
+		ck_assert_uint_eq(atomic_load(counters[i].value), 42);
+		counters[i].count(&kit.w, slot);
+		ck_assert_uint_eq(atomic_load(counters[i].value), 42);
+	}
+	/* Each failed dial is one; so is none at all. */
+	for (uint8_t tried = 1; tried <= SLOT_TRIED_MAX; tried++) {
+		slot->tried_count = tried;
+		count_failed(&kit.w, slot);
+		ck_assert_uint_eq(atomic_load(counters[3].value), 41 + tried);
+	}
+	slot->tried_count = 0;
+	count_failed(&kit.w, slot);
+	ck_assert_uint_eq(atomic_load(counters[3].value), 41 + SLOT_TRIED_MAX);
+}
+END_TEST
+
+/* After n of the stores: the record, its id, the bit, the counter. */
+static void
+die_after(int stores, struct counter *c, uint64_t was)
+{
+	struct body_redo redo;
+	uint16_t tally = slot->tally;
+
+	memset(&redo, 0, sizeof(redo));
+	c->count(&kit.w, slot);
+	redo = kit.w.head->redo;
+	if (stores < 2)
+		redo.id = 0;
+	if (stores < 1)
+		memset(&redo, 0, sizeof(redo));
+	kit.w.head->redo = redo;
+	if (stores < 3)
+		slot->tally = tally;
+	if (stores < 4)
+		atomic_store(c->value, was);
+}
+
+START_TEST(a_death_neither_loses_nor_doubles)
+{
+	begin();
+	list_counters();
+	for (size_t i = 0; i < 5 * ARRAY_LEN(counters); i++) {
+		struct counter *c = &counters[i / 5];
+		uint64_t was = 100 + i;
+
+		slot->tally = 0;
+		atomic_store(c->value, was);
+		die_after((int)(i % 5), c, was);
+		count_recover(&kit.w);
+		/* What was not committed is met again with its slot. */
+		c->count(&kit.w, slot);
+		ck_assert_uint_eq(atomic_load(c->value), was + 1);
+		count_recover(&kit.w);
+		count_recover(&kit.w);
+		ck_assert_uint_eq(atomic_load(c->value), was + 1);
+	}
+}
+END_TEST
+
+START_TEST(a_record_of_another_connection_is_past)
+{
+	begin();
+	list_counters();
+	count_accepted(&kit.w, slot);
+	atomic_store(counters[0].value, 1000);
+	slot->id += PLAN_WORKERS_MAX;
+	count_recover(&kit.w);
+	ck_assert_uint_eq(atomic_load(counters[0].value), 1000);
+}
+END_TEST
+
+START_TEST(a_damaged_record_reaches_nothing)
+{
+	static const struct body_redo bad[] = {
+	    {129, KIT_SLOTS, 1, 16, 7},
+	    {129, UINT32_MAX, 1, 16, 7},
+	    {129, 3, 1, sizeof(struct board_row), 7},
+	    {129, 3, 1, sizeof(struct board_row) - 4, 7},
+	    {129, 3, 1, UINT64_MAX, 7},
+	    {129, 3, 1, 17, 7},
+	    {129, 3, 0, 16, 7},
+	    {129, 4, 1, 16, 7},
+	};
+	static struct board_row before;
+
+	begin();
+	slot->tally = 1;
+	count_recover(&kit.w);
+	memcpy(&before, kit.w.row, sizeof(before));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		kit.w.head->redo = bad[i];
+		count_recover(&kit.w);
+		ck_assert(memcmp(&before, kit.w.row, sizeof(before)) == 0);
+	}
+}
+END_TEST
+
+START_TEST(live_counts_go_up_and_down_and_begin_anew)
+{
+	struct board_row *row;
+
+	begin();
+	row = kit.w.row;
+	count_live_service(&kit.w, slot, 1);
+	count_live_service(&kit.w, slot, 1);
+	count_live_service(&kit.w, slot, -1);
+	count_live_backend(&kit.w, slot, 1);
+	ck_assert_uint_eq(atomic_load(&row->connections), 1);
+	ck_assert_uint_eq(atomic_load(&row->services[1].connections), 1);
+	ck_assert_uint_eq(atomic_load(&row->backends[2].connections), 1);
+	ck_assert_uint_eq(atomic_load(&row->services[0].connections), 0);
+	count_bytes(&kit.w, FLOW_DOWN, 5);
+	count_bytes(&kit.w, FLOW_DOWN, 6);
+	count_recover(&kit.w);
+	ck_assert_uint_eq(atomic_load(&row->connections), 0);
+	ck_assert_uint_eq(atomic_load(&row->services[1].connections), 0);
+	ck_assert_uint_eq(atomic_load(&row->backends[2].connections), 0);
+	ck_assert_uint_eq(atomic_load(&row->bytes[FLOW_DOWN]), 11);
+	ck_assert_uint_eq(atomic_load(&row->bytes[FLOW_UP]), 0);
+	kit.w.plan = NULL;
+	count_recover(&kit.w);
+}
+END_TEST
+
+UNIT_MAIN("count", an_event_is_counted_once, a_death_neither_loses_nor_doubles,
+    a_record_of_another_connection_is_past, a_damaged_record_reaches_nothing,
+    live_counts_go_up_and_down_and_begin_anew)

@@ -1,0 +1,486 @@
+/*
+ * test_sweep - a body as a dead worker may leave it, and what becomes of it.
+ *
+ * Each case is a child with a body's descriptor table (body_kit.h).
+ */
+#include <setjmp.h>
+#include <sys/ioctl.h>
+
+#include "server/state/reason.h"
+#include "server/worker/sweep.h"
+#include "tests/unit/body_kit.h"
+
+static struct kit kit;
+static uint32_t kept;
+
+static void
+begin(void)
+{
+	kit_compile(&kit,
+	    "user = nobody\nmax_connections = 16\n"
+	    "service s { listen = 127.0.0.1:2 "
+	    "backend a { address = builtin:echo } }\n");
+}
+
+/* A number that shall outlive the sweep: in the place of a listener that no
+ * plan has. */
+static int
+keep(int fd)
+{
+	child_check(fd >= BODY_FD_FREE);
+	kit.w.head->listener_fd[BODY_LISTENERS_MAX - 1 - kept++] = fd;
+	return fd;
+}
+
+static struct slot *
+put_slot(uint32_t i, enum conn_state state)
+{
+	struct slot *slot = &kit.w.body.slots[i];
+
+	memset(slot, 0, sizeof(*slot));
+	slot->id = 1 + (uint64_t)i * PLAN_WORKERS_MAX;
+	slot->state = (uint8_t)state;
+	slot->client.kind = ADDR_UNIX;
+	slot->server.kind = ADDR_UNIX;
+	slot->active_ms = kit.w.now_ms;
+	slot->phase_ms = kit.w.now_ms;
+	if (kit.w.head->slots_used <= i)
+		kit.w.head->slots_used = i + 1;
+	return slot;
+}
+
+/* One end for the slot, the other returned and kept. */
+static int
+give_socket(struct slot *slot, enum side side)
+{
+	int pair[2];
+
+	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+			pair) == 0);
+	slot->fd[side] = pair[0];
+	return keep(pair[1]);
+}
+
+struct relayed {
+	struct slot *slot;
+	int client;
+	int backend;
+};
+
+static struct relayed
+put_relayed(uint32_t i, enum conn_state state)
+{
+	struct relayed r = {.slot = put_slot(i, state)};
+
+	r.client = give_socket(r.slot, SIDE_CLIENT);
+	r.backend = give_socket(r.slot, SIDE_BACKEND);
+	r.slot->has_backend = 1;
+	r.slot->tried_count = 1;
+	r.slot->tally = TALLY_ACCEPTED | TALLY_CONNECTED;
+	return r;
+}
+
+/* A pipe in the table with these bytes in it; its number. */
+static uint16_t
+put_pipe(const char *bytes)
+{
+	for (uint16_t i = 0; i < KIT_PIPES; i++) {
+		struct body_pipe *pipe = &kit.w.head->pipes[i];
+
+		if (pipe->state != PIPE_NONE)
+			continue;
+		child_check(pipe2(pipe->fd, O_NONBLOCK) == 0);
+		child_check(write(pipe->fd[1], bytes, strlen(bytes)) ==
+		    (ssize_t)strlen(bytes));
+		pipe->bytes = 65536;
+		pipe->state = PIPE_READY;
+		return (uint16_t)(i + 1);
+	}
+	child_check(false);
+	return 0;
+}
+
+static void
+expect_read(int fd, const char *bytes)
+{
+	char seen[64] = "";
+
+	child_check(recv(fd, seen, sizeof(seen) - 1, MSG_DONTWAIT) ==
+	    (ssize_t)strlen(bytes));
+	child_check(strcmp(seen, bytes) == 0);
+}
+
+static uint32_t
+live_in_row(void)
+{
+	return atomic_load(&kit.w.row->connections);
+}
+
+/* States */
+
+static void
+each_state(void *arg)
+{
+	struct slot *slot[6];
+	struct relayed relaying;
+	int client[6];
+
+	(void)arg;
+	kit_table(&kit);
+	slot[0] = put_slot(0, CONN_FREE);
+	slot[1] = put_slot(1, CONN_ACCEPTING);
+	slot[2] = put_slot(2, CONN_ACCEPTING);
+	client[2] = give_socket(slot[2], SIDE_CLIENT);
+	slot[3] = put_slot(3, CONN_DIALING);
+	client[3] = give_socket(slot[3], SIDE_CLIENT);
+	relaying = put_relayed(4, CONN_RELAYING);
+	slot[5] = put_slot(5, CONN_CLOSING);
+	client[5] = give_socket(slot[5], SIDE_CLIENT);
+	slot[5]->flows[0].pipe = put_pipe("lost");
+	slot[5]->flows[0].pending = 4;
+	slot[5]->flows[1].pipe = put_pipe("");
+	atomic_store(&kit.w.row->connections, 4711);
+
+	child_check(sweep(&kit.w) == 0);
+	child_check(slot[0]->state == CONN_FREE);
+	child_check(slot[1]->state == CONN_FREE);
+	child_check(slot[2]->state == CONN_RELAYING);
+	child_check(slot[3]->state == CONN_RELAYING);
+	child_check(relaying.slot->state == CONN_RELAYING);
+	child_check(slot[5]->state == CONN_FREE);
+	child_check(send(client[2], "x", 1, MSG_NOSIGNAL) == 1);
+	child_check(recv(client[5], &kept, 1, 0) == 0);
+
+	child_check(live_in_row() == 3);
+	child_check(kit.w.live == 3 && kit.w.free_count == 3);
+	child_check(atomic_load(&kit.w.row->backends[0].connections) == 3);
+	child_check(atomic_load(&kit.w.row->services[0].accepted) == 2);
+	child_check(kit.w.head->pipes[0].state == PIPE_NONE);
+	child_check(kit.w.pipes.used == 1 && kit.w.pipes.free_count == 1);
+	child_check(atomic_load(&kit.w.head->journal) == 0);
+	child_check(kit_lines == 0);
+}
+
+START_TEST(each_state_is_gone_on_with)
+{
+	begin();
+	child_passes(each_state, NULL);
+}
+END_TEST
+
+static void
+no_plan(void *arg)
+{
+	(void)arg;
+	kit_table(&kit);
+	kit.w.head->plans[0].generation = 0;
+	(void)put_slot(0, CONN_ACCEPTING);
+	(void)put_relayed(1, CONN_RELAYING);
+	child_check(sweep(&kit.w) == 0);
+	child_check(kit.w.live == 0 && kit.w.free_count == 2);
+	child_check(kit.w.head->plans[0].fd == 0);
+}
+
+START_TEST(without_a_plan_nothing_goes_on)
+{
+	begin();
+	child_passes(no_plan, NULL);
+}
+END_TEST
+
+/* Descriptors */
+
+static void
+adoption(void *arg)
+{
+	struct slot *slot;
+	int pair[2];
+
+	(void)arg;
+	kit_table(&kit);
+	slot = put_slot(1, CONN_ACCEPTING);
+	(void)put_slot(2, CONN_ACCEPTING);
+	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+			pair) == 0);
+	/* The peer gets the other number, and what comes after is a gap. */
+	keep(pair[1]);
+	child_check(dup2(BODY_FD_NULL, 40) == 40);
+	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_ACCEPT, 1));
+	atomic_store(&kit.w.head->deaths, 1);
+	kit.w.head->death.cause = DEATH_KILLED;
+	child_check(sweep(&kit.w) == 0);
+	child_check(slot->state == CONN_RELAYING);
+	child_check(slot->fd[SIDE_CLIENT] == pair[0]);
+	child_check(kit.w.live == 1);
+	child_check(!kit_is_open(40));
+	child_check(atomic_load(&kit.w.row->services[0].accepted) == 1);
+}
+
+START_TEST(an_accepted_socket_is_adopted)
+{
+	begin();
+	child_passes(adoption, NULL);
+}
+END_TEST
+
+/* What is in the lowest gap is not a client: closed, and the claim with it. */
+static void
+no_adoption(void *arg)
+{
+	int act = *(const int *)arg;
+	int fd;
+
+	kit_table(&kit);
+	(void)put_slot(0, CONN_ACCEPTING);
+	fd = act == JOURNAL_ACCEPT ? socket(AF_UNIX, SOCK_STREAM, 0)
+				   : dup(BODY_FD_NULL);
+	if (act == JOURNAL_ACCEPT) {
+		struct sockaddr_un {
+			sa_family_t family;
+			char path[8];
+		} autobind = {.family = AF_UNIX};
+
+		child_check(bind(fd, (struct sockaddr *)&autobind,
+				sizeof(sa_family_t)) == 0);
+		child_check(listen(fd, 1) == 0);
+	}
+	atomic_store(&kit.w.head->journal,
+	    JOURNAL((enum journal_act)act, 0));
+	child_check(sweep(&kit.w) == 0);
+	child_check(kit.w.body.slots[0].state == CONN_FREE);
+	child_check(!kit_is_open(fd));
+}
+
+START_TEST(other_strays_are_closed)
+{
+	static const int acts[] = {JOURNAL_NONE, JOURNAL_ACCEPT, JOURNAL_DIAL,
+	    JOURNAL_CONN, 200};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(acts); i++)
+		child_passes(no_adoption, (void *)(uintptr_t)&acts[i]);
+}
+END_TEST
+
+/* Pipes */
+
+static void
+pipes_case(void *arg)
+{
+	struct body_pipe *pipes;
+	struct relayed r;
+	int making[2];
+
+	(void)arg;
+	kit_table(&kit);
+	pipes = kit.w.head->pipes;
+	r = put_relayed(0, CONN_RELAYING);
+	(void)put_pipe("");
+	(void)put_pipe("a damaged slot's");
+	r.slot->flows[FLOW_UP].pipe = put_pipe("abc");
+	r.slot->flows[FLOW_UP].pending = 3;
+	(void)put_pipe("");
+	pipes[3].state = PIPE_MAKING;
+	memcpy(making, pipes[3].fd, sizeof(making));
+
+	child_check(sweep(&kit.w) == 0);
+	child_check(pipes[0].state == PIPE_READY);
+	child_check(pipes[1].state == PIPE_NONE);
+	child_check(!kit_is_open(pipes[1].fd[0]));
+	child_check(pipes[2].state == PIPE_READY);
+	child_check(pipes[3].state == PIPE_NONE);
+	child_check(!kit_is_open(making[0]) && !kit_is_open(making[1]));
+	child_check(kit.w.pipes.used == 2);
+	child_check(kit.w.pipes.free_count == 1 && kit.w.pipes.free[0] == 1);
+	child_check(r.slot->flows[FLOW_UP].pipe == 3);
+}
+
+START_TEST(pipes_are_sorted)
+{
+	begin();
+	child_passes(pipes_case, NULL);
+}
+END_TEST
+
+/* pipe2() has succeeded, nothing more: such a pipe must not be used as one
+ * that holds 0 bytes, since a splice of 0 bytes looks like an end. */
+static void
+unsized_pipe(void *arg)
+{
+	uint16_t number = 0;
+
+	(void)arg;
+	kit_table(&kit);
+	(void)put_pipe("");
+	kit.w.head->pipes[0].bytes = 0;
+	child_check(sweep(&kit.w) == 0);
+	child_check(pipes_take(&kit.w.pipes, &number));
+	child_check(kit.w.head->pipes[number - 1].bytes > 0);
+}
+
+START_TEST(a_pipe_without_a_size_is_not_used)
+{
+	begin();
+	child_passes(unsized_pipe, NULL);
+}
+END_TEST
+
+/* Flows */
+
+/* The slot says something else than the pipe; stale: how it may be so. */
+static void
+stale_flow(void *arg)
+{
+	uint32_t pending = *(const uint32_t *)arg;
+	struct relayed r;
+
+	kit_table(&kit);
+	r = put_relayed(0, CONN_RELAYING);
+	r.slot->flows[FLOW_UP].pipe = put_pipe("abc");
+	r.slot->flows[FLOW_UP].pending = pending;
+	child_check(send(r.client, "def", 3, 0) == 3);
+	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 0));
+	child_check(sweep(&kit.w) == 0);
+	expect_read(r.backend, "abcdef");
+	child_check(r.slot->flows[FLOW_UP].pipe == 0);
+	child_check(r.slot->flows[FLOW_UP].moved == 6);
+}
+
+START_TEST(the_pipe_is_the_truth)
+{
+	static const uint32_t pendings[] = {0, 1, 3, 100, UINT32_MAX};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(pendings); i++)
+		child_passes(stale_flow, (void *)(uintptr_t)&pendings[i]);
+}
+END_TEST
+
+/* Whom to blame */
+
+struct blame {
+	enum death_cause cause;
+	enum journal_act act;
+	bool closes;
+};
+
+static void
+blame(void *arg)
+{
+	const struct blame *b = arg;
+	struct relayed r;
+	struct relayed other;
+
+	kit_table(&kit);
+	other = put_relayed(0, CONN_RELAYING);
+	r = put_relayed(1, CONN_RELAYING);
+	kit.w.head->death.cause = b->cause;
+	atomic_store(&kit.w.head->deaths, 1);
+	atomic_store(&kit.w.head->journal, JOURNAL(b->act, 1));
+	child_check(sweep(&kit.w) == 0);
+	child_check(other.slot->state == CONN_RELAYING);
+	child_check((r.slot->state == CONN_FREE) == b->closes);
+	child_check(atomic_load(&kit.w.row->culprits) == b->closes);
+	child_check(kit.w.head->death.culprit ==
+	    (b->closes ? 1 + PLAN_WORKERS_MAX : 0));
+	child_check(live_in_row() == (b->closes ? 1 : 2));
+	if (b->closes)
+		child_check(r.slot->reason == (b->cause == DEATH_WATCHDOG
+				? REASON_WATCHDOG : REASON_CULPRIT));
+}
+
+START_TEST(a_culprit_alone_is_closed)
+{
+	static const struct blame blames[] = {
+	    {DEATH_SIGNAL, JOURNAL_CONN, true},
+	    {DEATH_WATCHDOG, JOURNAL_CONN, true},
+	    {DEATH_SIGNAL, JOURNAL_DIAL, true},
+	    {DEATH_SIGNAL, JOURNAL_NONE, false},
+	    {DEATH_KILLED, JOURNAL_CONN, false},
+	    {DEATH_EXIT, JOURNAL_CONN, false},
+	    {DEATH_NONE, JOURNAL_CONN, false},
+	};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(blames); i++)
+		child_passes(blame, (void *)(uintptr_t)&blames[i]);
+}
+END_TEST
+
+/* The sweep's own death: at its first line in the log. */
+
+static jmp_buf death;
+
+static void
+die_of_a_line(enum log_level level, const char *line)
+{
+	(void)level;
+	(void)line;
+	log_open(kit_log, LEVEL_DEBUG);
+	longjmp(death, 1);
+}
+
+static void
+sweep_twice(void)
+{
+	struct slot *damaged = put_slot(0, CONN_RELAYING);
+
+	damaged->listener = UINT32_MAX;
+	if (setjmp(death) == 0) {
+		log_open(die_of_a_line, LEVEL_DEBUG);
+		(void)!sweep(&kit.w);
+		child_check(false);
+	}
+	kit_revive(&kit);
+	kit.w.head->death.cause = DEATH_KILLED;
+	child_check(sweep(&kit.w) == 0);
+}
+
+static void
+second_death_of_flow(void *arg)
+{
+	struct relayed r;
+
+	(void)arg;
+	kit_table(&kit);
+	r = put_relayed(1, CONN_RELAYING);
+	child_check(send(r.client, "def", 3, 0) == 3);
+	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 1));
+	r.slot->flows[FLOW_UP].pipe = put_pipe("abc");
+	r.slot->flows[FLOW_UP].at_mark = 1;
+	sweep_twice();
+	child_check(r.slot->flows[FLOW_UP].at_mark == 0);
+	expect_read(r.backend, "abcdef");
+}
+
+static void
+second_death_of_accept(void *arg)
+{
+	struct slot *slot;
+	int pair[2];
+
+	(void)arg;
+	kit_table(&kit);
+	slot = put_slot(1, CONN_ACCEPTING);
+	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+			pair) == 0);
+	keep(pair[1]);
+	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_ACCEPT, 1));
+	sweep_twice();
+	child_check(slot->state == CONN_RELAYING);
+	child_check(slot->fd[SIDE_CLIENT] == pair[0]);
+}
+
+/* What the first death left to be done is still done after a second one. */
+START_TEST(a_sweep_may_die_too)
+{
+	begin();
+	child_passes(second_death_of_flow, NULL);
+	child_passes(second_death_of_accept, NULL);
+}
+END_TEST
+
+UNIT_MAIN("sweep", each_state_is_gone_on_with, without_a_plan_nothing_goes_on,
+    an_accepted_socket_is_adopted, other_strays_are_closed, pipes_are_sorted,
+    a_pipe_without_a_size_is_not_used, the_pipe_is_the_truth,
+    a_culprit_alone_is_closed, a_sweep_may_die_too)
