@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct holder {
 	uint32_t index;
 	uint64_t watchdog_ms; /* a copy the worker can't change */
 	uint64_t delay_ms;
+	bool was_blamed; /* the last death had a culprit */
 };
 
 int
@@ -155,25 +157,32 @@ record_death(struct holder *h, const siginfo_t *info)
 	atomic_fetch_add(&head->deaths, 1);
 }
 
-/* Did it die of one connection, which the successor will close? */
-static int
-has_culprit(const struct body_head *head)
+/*
+ * Did it die of one connection, which the successor will close?  It is
+ * believed as long as successors do: a worker that itself died before it got
+ * to close the last culprit has not.
+ */
+static bool
+is_blamed(struct holder *h, bool culprit_closed)
 {
-	return (head->death.cause == DEATH_SIGNAL ||
-		   head->death.cause == DEATH_WATCHDOG) &&
+	const struct body_head *head = h->body.head;
+	bool believed = !h->was_blamed || culprit_closed;
+
+	h->was_blamed = (head->death.cause == DEATH_SIGNAL ||
+			    head->death.cause == DEATH_WATCHDOG) &&
 	    JOURNAL_ACT_OF(atomic_load(&head->journal)) != JOURNAL_NONE;
+	return h->was_blamed && believed;
 }
 
 /* Respawn at once, unless the worker died before it had settled and nobody
  * is to blame. */
 static void
-pause_before_next(struct holder *h)
+pause_before_next(struct holder *h, bool blamed)
 {
 	uint64_t until;
 	uint64_t now;
 
-	if (atomic_load(&h->body.head->settled) != 0 ||
-	    has_culprit(h->body.head)) {
+	if (atomic_load(&h->body.head->settled) != 0 || blamed) {
 		h->delay_ms = 0;
 		return;
 	}
@@ -199,6 +208,7 @@ static int
 hold(struct holder *h)
 {
 	siginfo_t info;
+	bool closed;
 	pid_t pid;
 
 	for (;;) {
@@ -207,17 +217,18 @@ hold(struct holder *h)
 		if (pid == 0)
 			_exit(become_worker(h));
 		if (pid < 0) {
-			pause_before_next(h);
+			pause_before_next(h, false);
 			continue;
 		}
 		atomic_store(&h->body.head->worker_pid, (uint32_t)pid);
 		watch(h, pid, &info);
+		closed = h->body.head->death.culprit != 0;
 		record_death(h, &info);
 		if (info.si_code == CLD_EXITED &&
 		    (info.si_status == WORKER_EXIT_DONE ||
 			info.si_status == WORKER_EXIT_BROKEN))
 			return info.si_status;
-		pause_before_next(h);
+		pause_before_next(h, is_blamed(h, closed));
 	}
 }
 

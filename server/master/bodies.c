@@ -22,6 +22,8 @@
 #define CHECK_MS       1000
 #define DELAY_FIRST_MS 10
 #define DELAY_LAST_MS  5000
+/* How long status tells of a damaged body that was replaced. */
+#define FAULT_SHOWN_MS 60000
 #define SETTLED_MS     1000
 
 /* Ids that a fresh body skips past those its predecessor may have used. */
@@ -63,6 +65,7 @@ make_body(struct body_ref *ref)
 	    .index = ref->index,
 	    .first_id = ref->first_id,
 	    .plan = m->plan,
+	    .log_level = m->level,
 	    .drop = m->drops,
 	};
 	int rc;
@@ -92,6 +95,7 @@ drop_body(struct body_ref *ref)
 	ref->body_fd = -1;
 	ref->deaths = 0;
 	ref->is_lost = false;
+	ref->is_damaged = false;
 }
 
 /* Ends and beginnings */
@@ -196,6 +200,9 @@ end_body(struct body_ref *ref)
 static void
 on_holder_end(struct body_ref *ref)
 {
+	/* There may be a hello of a worker that we don't know yet. */
+	if (ref->channel_fd >= 0)
+		courier_receive(ref);
 	ref->holder_pid = 0;
 	if (ref->worker_pidfd < 0 ||
 	    syscall(SYS_pidfd_send_signal, ref->worker_pidfd, 0, NULL, 0) < 0) {
@@ -228,8 +235,10 @@ bodies_reap(struct master *m)
 static void
 on_worker_gone(struct body_ref *ref)
 {
-	if (ref->is_lost)
-		end_body(ref);
+	if (!ref->is_lost)
+		return;
+	ref->fault[0] = '\0';
+	end_body(ref);
 }
 
 /* Once a second: what the bodies look like, and fresh log budgets. */
@@ -239,14 +248,21 @@ check_body(struct body_ref *ref)
 {
 	struct body_head *head = ref->body.head;
 	const char *fault = body_head_fault(head, ref->body.size);
+	uint64_t now = loop_now_ms(ref->master->loop);
 
 	deaths_look(ref);
-	if (fault == NULL)
+	courier_retry(ref);
+	if (fault == NULL) {
+		if (!ref->is_lost && now - ref->fault_ms >= FAULT_SHOWN_MS)
+			ref->fault[0] = '\0';
 		return;
-	if (ref->fault[0] == '\0')
+	}
+	if (!ref->is_damaged)
 		log_error("the body of worker %u is damaged, it will be "
 			  "replaced: %s",
 		    ref->index, fault);
+	ref->is_damaged = true;
+	ref->fault_ms = now;
 	(void)snprintf(ref->fault, sizeof(ref->fault),
 	    "its body was damaged and replaced: %s", fault);
 	/* Its successor will find the same and give up, and so the holder. */

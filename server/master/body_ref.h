@@ -34,6 +34,7 @@ struct body_ref {
 	int channel_fd;        /* our end, -1: none */
 	bool is_told;          /* of the log level and the phase */
 	bool is_plan_sent;
+	bool is_behind; /* with sending: an error that may pass */
 
 	/* The processes. */
 	bool is_lost;     /* its holder is dead, the worker lives on */
@@ -54,7 +55,9 @@ struct body_ref {
 	uint64_t started_ms;
 	uint64_t delay_ms; /* before the next body of this index */
 	struct loop_timer next_timer;
-	char fault[96]; /* what is broken about it, or empty */
+	bool is_damaged;   /* said so already */
+	uint64_t fault_ms; /* when fault was set */
+	char fault[96];    /* what is or was broken about it, or empty */
 };
 
 struct bodies {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -36,8 +37,12 @@ on_worker_end(struct loop_watch *watch, uint32_t events)
 {
 	struct body_ref *ref = watch->arg;
 
+	pid_t pid = ref->worker_pid;
+
 	(void)events;
 	drop_worker(ref);
+	/* If its holder is gone it came to us (we are the subreaper). */
+	(void)waitpid(pid, NULL, WNOHANG);
 	deaths_note(ref);
 	ref->worker_gone(ref);
 }
@@ -69,13 +74,14 @@ parent_of(pid_t pid)
 }
 
 /*
- * The kernel says who sent the hello.  That it is a child of our holder is
- * checked after the pidfd is there, so that a number that was given to
+ * The kernel says who sent the hello.  That it is a child of our holder, or
+ * of ours since that died, is checked after the pidfd is there, so that a number that was given to
  * another process meanwhile is not taken for it (M1).
  */
 static void
 greet(struct body_ref *ref, pid_t pid)
 {
+	pid_t parent;
 	int fd;
 
 	if (pid <= 0 || pid == ref->worker_pid)
@@ -85,7 +91,9 @@ greet(struct body_ref *ref, pid_t pid)
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)
 		return;
-	if (parent_of(pid) != ref->holder_pid) {
+	parent = parent_of(pid);
+	if ((parent != ref->holder_pid && parent != getpid()) ||
+	    pid == ref->holder_pid) {
 		close(fd);
 		return;
 	}
@@ -199,10 +207,18 @@ send_all(struct body_ref *ref)
 		ref->is_told = true;
 	if (rc == 0)
 		rc = send_rest(ref);
-	/* Full: go on when there is room.  Else the worker is dead, and its
-	 * successor's hello starts anew. */
+	/* Full: go on when there is room.  Too much in flight: courier_retry()
+	 * does.  Else the body is gone. */
+	ref->is_behind = rc < 0 && rc != -EAGAIN;
 	(void)!loop_change(ref->master->loop, &ref->channel,
 	    rc == -EAGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+void
+courier_retry(struct body_ref *ref)
+{
+	if (ref->is_behind)
+		send_all(ref);
 }
 
 void
@@ -264,12 +280,11 @@ on_message(struct body_ref *ref, struct channel_message *message,
 	}
 }
 
-static void
-on_channel(struct loop_watch *watch, uint32_t events)
+void
+courier_receive(struct body_ref *ref)
 {
 	static struct channel_message message;
 	static struct channel_extra extra;
-	struct body_ref *ref = watch->arg;
 	int rc;
 
 	for (int i = 0; i < MESSAGES_A_ROUND; i++) {
@@ -279,6 +294,14 @@ on_channel(struct loop_watch *watch, uint32_t events)
 		else if (rc != -EPROTO)
 			break;
 	}
+}
+
+static void
+on_channel(struct loop_watch *watch, uint32_t events)
+{
+	struct body_ref *ref = watch->arg;
+
+	courier_receive(ref);
 	if ((events & EPOLLOUT) != 0)
 		send_all(ref);
 	/* The end: the body's table is gone, its holder is about to be

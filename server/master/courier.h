@@ -21,6 +21,12 @@ must_check int courier_open(struct body_ref *ref, int *theirs);
 /* Close the channel, forget the worker. */
 void courier_close(struct body_ref *ref);
 
+/* Take what the worker has sent, without waiting for the loop. */
+void courier_receive(struct body_ref *ref);
+
+/* Once a second: send what the kernel would not take (ETOOMANYREFS, memory). */
+void courier_retry(struct body_ref *ref);
+
 /* The log level or the phase has changed: tell the worker. */
 void courier_order(struct body_ref *ref);
 

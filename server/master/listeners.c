@@ -143,16 +143,16 @@ set_file(struct listener_group *group, const struct plan_listener *listener,
 {
 	struct stat st;
 
+	if (lstat(path, &st) < 0)
+		return -errno;
+	group->file_dev = st.st_dev;
+	group->file_ino = st.st_ino;
 	if (listener->uid != PLAN_NO_ID || listener->gid != PLAN_NO_ID) {
 		/* An id of -1 is left alone (chown(2)). */
 		if (lchown(path, listener->uid, listener->gid) < 0)
 			return -errno;
 	}
-	if (chmod(path, listener->mode) < 0 || lstat(path, &st) < 0)
-		return -errno;
-	group->file_dev = st.st_dev;
-	group->file_ino = st.st_ino;
-	return 0;
+	return chmod(path, listener->mode) < 0 ? -errno : 0;
 }
 
 static int

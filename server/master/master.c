@@ -49,11 +49,10 @@ on_stop_timer(struct loop_timer *timer)
 
 	log_warn("workers did not end in time and are killed");
 	bodies_kill(m);
-	/* What is killed is reaped, and that ends the loop; unless even that
-	 * fails. */
-	if (m->phase == MASTER_STOPPING)
-		loop_timer_set(m->loop, timer, STOP_GRACE_MS);
+	/* What is killed is reaped, and that ends the loop; if one was missed,
+	 * the next time finds it. */
 	m->phase = MASTER_STOPPING;
+	loop_timer_set(m->loop, timer, STOP_GRACE_MS);
 }
 
 void

@@ -35,6 +35,7 @@ head_init(struct body_head *head, const struct body_spec *spec)
 	head->pipes_max = spec->pipes_max;
 	head->next_id = spec->first_id;
 	head->watchdog_ms = plan->watchdog_ms;
+	head->log_level = spec->log_level;
 	head->uid = PLAN_NO_ID;
 	head->gid = PLAN_NO_ID;
 	if (!spec->drop)

@@ -127,6 +127,7 @@ struct body_head {
 	uint32_t groups_count;
 	uint32_t groups[PLAN_GROUPS_MAX];
 	uint64_t watchdog_ms; /* 0: none */
+	uint32_t log_level;   /* enum log_level; orders change it */
 
 	/* The holder's. */
 	_Atomic uint32_t worker_pid;
@@ -140,6 +141,10 @@ struct body_head {
 	uint32_t slots_used;      /* no slot at or past it was ever claimed */
 	uint64_t next_id;
 	_Atomic uint64_t journal;
+	/* Of a sweep that has not ended: it may die too. */
+	_Atomic uint32_t sweeping;
+	_Atomic uint64_t owed; /* the journal it found; 0 once it has sorted
+				* the descriptors */
 	struct body_fault fault;
 	struct body_redo redo;
 	struct body_plan plans[BODY_PLANS];
@@ -160,7 +165,8 @@ struct body_spec {
 	uint32_t pipes_max;
 	uint64_t first_id;
 	const struct plan *plan; /* for user and watchdog */
-	int drop;                /* run holder and worker as the plan's user */
+	uint32_t log_level;
+	int drop; /* run holder and worker as the plan's user */
 };
 
 /* Make a body's memfd.  Returns it or -errno. */

@@ -79,6 +79,7 @@ flow_pending(const struct flow *flow)
 
 /* Side flags. */
 #define SIDE_FAILED  0x01 /* an error was reported for this socket */
+#define SIDE_RESET   0x02 /* it was reset, but may have bytes before that */
 #define SIDE_HUNG_UP 0x04 /* epoll said HUP or ERR, which can't be masked */
 #define SIDE_WATCHED 0x08 /* it is in the epoll instance */
 #define SIDE_LASTING 0x10 /* it has the options of one that lasts */

@@ -39,8 +39,15 @@ listener_of(const struct worker *w, uint32_t number)
 static void
 set_interest(struct worker *w, uint32_t number, bool wanted)
 {
-	(void)!poller_watch(w->head->listener_fd[number],
+	int rc = poller_watch(w->head->listener_fd[number],
 	    poller_key_listener(number), wanted ? EPOLLIN : 0);
+
+	/* No memory for it: as if it were paused, so that it is tried again. */
+	if (rc < 0 && wanted && !w->listening[number].is_paused) {
+		w->listening[number].is_paused = true;
+		w->paused++;
+		w->resume_ms = w->now_ms + SHORT_MS;
+	}
 }
 
 static void

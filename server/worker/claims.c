@@ -50,6 +50,12 @@ claims_add(struct claims *claims, int number)
 	return true;
 }
 
+void
+claims_remove(struct claims *claims, int number)
+{
+	claims->words[number / 64] &= ~(UINT64_C(1) << (number % 64));
+}
+
 int
 claims_first_gap(const struct claims *claims)
 {

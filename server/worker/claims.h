@@ -26,6 +26,9 @@ void claims_release(struct claims *claims);
 /* False if number is out of range, fixed, or claimed already. */
 bool claims_add(struct claims *claims, int number);
 
+/* Take a claim back. */
+void claims_remove(struct claims *claims, int number);
+
 /* The lowest number that is not claimed. */
 int claims_first_gap(const struct claims *claims);
 

@@ -114,6 +114,8 @@ part_side(const struct slot *slot, enum side side, enum conn_end end)
 void
 conn_finish(struct worker *w, struct slot *slot)
 {
+	if (slot->state != CONN_CLOSING)
+		slot_set_state(slot, CONN_CLOSING);
 	flow_abandon(&slot->flows[FLOW_UP], &w->pipes);
 	flow_abandon(&slot->flows[FLOW_DOWN], &w->pipes);
 	conn_close_side(slot, SIDE_CLIENT);

@@ -128,7 +128,10 @@ dial_backend(struct worker *w, struct slot *slot)
 	}
 	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return DIAL_SHORT;
+		return errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			errno == ENOMEM
+		    ? DIAL_SHORT
+		    : DIAL_FAILED;
 	slot->fd[SIDE_BACKEND] = fd;
 	set_options(w, slot);
 	return connect_backend(w, slot);
@@ -138,10 +141,12 @@ static void
 begin_attempt(struct worker *w, struct slot *slot, uint32_t backend)
 {
 	slot->backend = backend;
-	slot->has_backend = 1;
 	slot->tried[slot->tried_count] = (uint16_t)backend;
 	slot->tried_count++;
 	slot->phase_ms = w->now_ms;
+	/* Last: who has a backend has it among the tried ones. */
+	atomic_signal_fence(memory_order_seq_cst);
+	slot->has_backend = 1;
 	count_live_backend(w, slot, 1);
 }
 
@@ -151,6 +156,7 @@ end_attempt(struct worker *w, struct slot *slot)
 	conn_close_side(slot, SIDE_BACKEND);
 	count_live_backend(w, slot, -1);
 	slot->has_backend = 0;
+	slot->builtin = 0;
 	memset(&slot->server, 0, sizeof(slot->server));
 }
 
@@ -158,8 +164,9 @@ end_attempt(struct worker *w, struct slot *slot)
 static void
 postpone(struct worker *w, struct slot *slot)
 {
-	end_attempt(w, slot);
 	slot->tried_count--;
+	atomic_signal_fence(memory_order_seq_cst);
+	end_attempt(w, slot);
 	slot->is_postponed = 1;
 	w->postponed++;
 	timers_set(&w->timers, worker_slot_number(w, slot),
@@ -337,9 +344,9 @@ dial_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 	}
 	/* It failed, or was never begun: in that case it counts as untried. */
 	if (was_worked_on) {
-		end_attempt(w, slot);
 		if (slot->tried_count > 0)
 			slot->tried_count--;
+		end_attempt(w, slot);
 	} else {
 		fail_attempt(w, slot, ECONNREFUSED);
 	}

@@ -16,7 +16,7 @@
 
 /* A source that gave less than this has most likely nothing more just now;
  * asking would cost a call, and level-triggered epoll asks for free. */
-#define LIKELY_MORE (16 * 1024)
+#define LIKELY_MORE UINT64_C(16384)
 
 /* While pipes are scarce one is taken only for what the sink is sure to take
  * at once: a socket that poll(2) calls writable has more room than this. */
@@ -230,7 +230,9 @@ flow_pump(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends)
 void
 flow_abandon(struct flow *flow, struct pipes *pipes)
 {
-	if (flow->pipe != 0 && flow_pending(flow) == 0)
+	/* By what it holds, not by the counts: they may be a dead worker's
+	 * (F5), and its bytes must never reach another connection. */
+	if (flow->pipe != 0 && pipes_content(pipes, flow->pipe) == 0)
 		pipes_give(pipes, &flow->pipe);
 	else if (flow->pipe != 0)
 		pipes_destroy(pipes, &flow->pipe);

@@ -18,14 +18,15 @@
 static struct board_row *log_row;
 
 static void
-tell(enum channel_type type, uint64_t generation)
+tell(struct worker *w, enum channel_type type, uint64_t generation)
 {
 	struct channel_message message;
 
 	channel_init(&message, type);
 	message.generation = generation;
-	/* A full channel or a dead master: the master asks again. */
-	(void)!channel_send(BODY_FD_CHANNEL, &message, NULL, 0);
+	/* A hello makes the master send all again, and us answer it. */
+	if (channel_send(BODY_FD_CHANNEL, &message, NULL, 0) == -EAGAIN)
+		w->owes_hello = true;
 }
 
 void
@@ -48,7 +49,7 @@ orders_open(struct worker *w)
 {
 	log_row = w->row;
 	(void)!poller_watch(BODY_FD_CHANNEL, poller_key_channel(), EPOLLIN);
-	tell(CHANNEL_HELLO, w->generation);
+	tell(w, CHANNEL_HELLO, w->generation);
 }
 
 static struct body_plan *
@@ -73,7 +74,7 @@ report_ready(struct worker *w, uint64_t generation)
 	is_complete = accept_is_complete(w, plan);
 	plan_unmap(plan);
 	if (is_complete)
-		tell(CHANNEL_READY, generation);
+		tell(w, CHANNEL_READY, generation);
 }
 
 /* Keep a plan beside the one in force; a third takes the older's place. */
@@ -141,6 +142,7 @@ obey(struct worker *w, const struct channel_message *message,
 		report_ready(w, message->generation);
 		break;
 	case CHANNEL_LEVEL:
+		w->head->log_level = message->level;
 		log_set_level((enum log_level)message->level);
 		break;
 	case CHANNEL_DRAIN:
@@ -170,10 +172,25 @@ orders_on_event(struct worker *w)
 			continue;
 		}
 		/* The master is dead: that is no end for a body. */
-		if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EPROTO))
+		if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EPROTO)) {
 			poller_remove(BODY_FD_CHANNEL);
+			w->is_alone = true;
+		}
 		return;
 	}
+}
+
+void
+orders_check(struct worker *w)
+{
+	if (w->owes_hello) {
+		w->owes_hello = false;
+		tell(w, CHANNEL_HELLO, w->generation);
+	}
+	/* Without a master, and without a holder, nobody will ever tell us to
+	 * end, or succeed us: serve those who are here, and go. */
+	if (w->is_alone && !w->is_draining && getppid() != w->holder_pid)
+		drain(w, UINT64_MAX - w->now_ms);
 }
 
 void

@@ -14,6 +14,10 @@ void orders_open(struct worker *w);
 
 void orders_on_event(struct worker *w);
 
+/* Between events: what is still to be said, and whether anybody is left to
+ * say it to. */
+void orders_check(struct worker *w);
+
 /* Use the plan of the generation in force, if it has arrived (between events;
  * B2). */
 void orders_follow(struct worker *w);

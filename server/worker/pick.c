@@ -68,6 +68,16 @@ live_of(const struct worker *w, uint32_t backend)
 	    w->plan->max_connections);
 }
 
+/* A counter that may wrap. */
+static uint32_t
+next_turn(struct worker *w, uint32_t backend)
+{
+	uint32_t turn = (uint32_t)w->turns[backend];
+
+	w->turns[backend] = (int32_t)(turn + 1);
+	return turn;
+}
+
 /* The fewest connections for its weight; among equals, in turn. */
 static bool
 pick_leastconn(struct worker *w, const struct choice *choice, uint32_t *backend)
@@ -75,7 +85,7 @@ pick_leastconn(struct worker *w, const struct choice *choice, uint32_t *backend)
 	const struct plan_service *service = choice->service;
 	uint64_t best_live = 0;
 	uint32_t best_weight = 0;
-	uint32_t start = (uint32_t)w->turns[service->first_backend]++;
+	uint32_t start = next_turn(w, service->first_backend);
 
 	for (uint32_t n = 0; n < service->backends; n++) {
 		uint32_t i =

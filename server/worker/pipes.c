@@ -8,6 +8,8 @@
 
 #include "server/worker/pipes.h"
 
+#define PIPES_RESERVED 4
+
 void
 pipes_init(struct pipes *p, struct body_head *head)
 {
@@ -15,6 +17,7 @@ pipes_init(struct pipes *p, struct body_head *head)
 	p->max = head->pipes_max;
 	p->used = 0;
 	p->free_count = 0;
+	p->is_short = false;
 }
 
 void
@@ -32,7 +35,7 @@ pipes_has_free(const struct pipes *p)
 bool
 pipes_are_scarce(const struct pipes *p)
 {
-	return p->free_count + p->max - p->used <= p->max / 4;
+	return p->is_short || p->free_count + p->max - p->used <= p->max / 4;
 }
 
 /* Make the pipe of a table's entry that has none. */
@@ -46,10 +49,12 @@ make(struct body_pipe *pipe)
 		pipe->state = PIPE_NONE;
 		return false;
 	}
-	pipe->state = PIPE_READY;
 	(void)fcntl(pipe->fd[1], F_SETPIPE_SZ, PIPES_BYTES);
 	bytes = fcntl(pipe->fd[1], F_GETPIPE_SZ);
 	pipe->bytes = bytes > 0 ? (uint32_t)bytes : 4096;
+	/* Last: a pipe of no known size must not outlive us as a ready one. */
+	atomic_signal_fence(memory_order_seq_cst);
+	pipe->state = PIPE_READY;
 	return true;
 }
 
@@ -63,13 +68,27 @@ pipes_take(struct pipes *p, uint16_t *holder)
 	for (uint32_t i = 0; i < p->max && p->used < p->max; i++) {
 		if (p->table[i].state != PIPE_NONE)
 			continue;
-		if (!make(&p->table[i]))
+		p->is_short = !make(&p->table[i]);
+		if (p->is_short)
 			return false;
 		p->used++;
 		*holder = (uint16_t)(i + 1);
 		return true;
 	}
 	return false;
+}
+
+void
+pipes_reserve(struct pipes *p)
+{
+	uint16_t taken[PIPES_RESERVED] = {0};
+	size_t count = 0;
+
+	while (p->free_count + count < PIPES_RESERVED &&
+	    pipes_take(p, &taken[count]))
+		count++;
+	while (count > 0)
+		pipes_give(p, &taken[--count]);
 }
 
 void
@@ -87,10 +106,14 @@ pipes_destroy(struct pipes *p, uint16_t *holder)
 	struct body_pipe *pipe = &p->table[*holder - 1];
 	int fd[2] = {pipe->fd[0], pipe->fd[1]};
 
+	/* In this order: a pipe that is ready and nobody's is the sweep's, and
+	 * one that a slot names must be ready. */
+	*holder = 0;
+	atomic_signal_fence(memory_order_seq_cst);
 	/* From here on the numbers stand nowhere: a death leaves them to the
 	 * sweep, which closes what nobody claims. */
 	pipe->state = PIPE_NONE;
-	*holder = 0;
+	atomic_signal_fence(memory_order_seq_cst);
 	p->used--;
 	close(fd[0]);
 	close(fd[1]);

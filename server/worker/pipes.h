@@ -26,6 +26,7 @@ struct pipes {
 	uint32_t used; /* entries that ever were ready */
 	uint16_t free[BODY_PIPES_MAX];
 	uint32_t free_count;
+	bool is_short; /* the last try to make one failed */
 };
 
 /* The table as it is; nothing is free until pipes_give(). */
@@ -36,6 +37,10 @@ void pipes_init(struct pipes *p, struct body_head *head);
  * anything else sees it; false (and *holder stays 0) if none can be had now.
  */
 must_check bool pipes_take(struct pipes *p, uint16_t *holder);
+
+/* Make some for the time when no descriptors are left: even a FIN is read
+ * through a pipe. */
+void pipes_reserve(struct pipes *p);
 
 /* Could pipes_take find one, as far as is known without trying? */
 bool pipes_has_free(const struct pipes *p);

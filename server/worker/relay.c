@@ -215,8 +215,11 @@ pump(struct worker *w, struct slot *slot, enum direction direction,
 static bool
 side_has_failed(const struct slot *slot, enum side side)
 {
-	return (slot->side_flags[side] & SIDE_FAILED) != 0 ||
-	    slot->flows[side].state == FLOW_RESET;
+	const struct flow *flow = &slot->flows[side];
+	uint8_t flags = slot->side_flags[side];
+
+	return (flags & SIDE_FAILED) != 0 || flow->state == FLOW_RESET ||
+	    ((flags & SIDE_RESET) != 0 && flow->state != FLOW_OPEN);
 }
 
 /* Have all bytes reached the peer?  AF_UNIX has no such question: what was
@@ -320,9 +323,9 @@ relay_start(struct worker *w, struct slot *slot)
 {
 	slot->phase_ms = w->now_ms;
 	slot->active_ms = w->now_ms;
+	slot_set_state(slot, CONN_RELAYING);
 	if (slot->builtin != 0)
 		flow_abandon(&slot->flows[FLOW_DOWN], &w->pipes);
-	slot_set_state(slot, CONN_RELAYING);
 	set_timer(w, slot);
 	/* The client has most likely spoken already. */
 	advance(w, slot, BIT(FLOW_UP), 0);
@@ -349,11 +352,10 @@ relay_on_event(struct worker *w, struct slot *slot, enum side side,
 
 	if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
 		slot->side_flags[side] |= SIDE_HUNG_UP;
-		/* A source that is still read tells its error by itself,
-		 * after the bytes before it. */
-		if (is_reset(slot, side, events) &&
-		    slot->flows[side].state != FLOW_OPEN)
-			slot->side_flags[side] |= SIDE_FAILED;
+		/* What it sent before is read first; and if that ends with a
+		 * FIN nothing tells of the reset behind it any more. */
+		if (is_reset(slot, side, events))
+			slot->side_flags[side] |= SIDE_RESET;
 		events |= EPOLLIN;
 	}
 	if ((events & INTEREST_READ) != 0 && !is_blocked(&slot->flows[side]))
@@ -405,6 +407,9 @@ relay_feed(struct worker *w)
 		slot->flows[FLOW_UP].starved = 0;
 		slot->flows[FLOW_DOWN].starved = 0;
 		advance(w, slot, BOTH, EPOLLPRI);
+		/* None to be had after all: the others would fare no better. */
+		if (q->queued[worker_slot_number(w, slot)])
+			return;
 	}
 }
 

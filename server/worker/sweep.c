@@ -21,21 +21,28 @@ struct sweep {
 	struct claims claims;
 	enum journal_act act; /* what the dead worker was doing, */
 	uint32_t number;      /* and to which slot */
+	bool is_second;       /* it died in its own sweep */
 	bool has_culprit;
 	enum close_reason blame;
-	int adopted_fd; /* accepted, and written down nowhere; 0: none */
 	uint8_t owned[BODY_PIPES_MAX]; /* pipes that a slot names */
 };
 
 /* What the dead worker was at, and whether that is to blame.  The journal is
  * cleared first: if closing the culprit is what kills us, our successor must
- * not try the same again without delay. */
+ * not try the same again without delay.  What it said is kept beside it: a
+ * sweep that was cut off leaves all slots to be looked at as if they had been
+ * worked on. */
 static void
 read_journal(struct sweep *s)
 {
 	struct body_head *head = s->w->head;
-	uint64_t word = atomic_exchange(&head->journal, 0);
+	uint64_t word = atomic_load(&head->journal);
 
+	s->is_second = atomic_load(&head->sweeping) != 0;
+	if (!s->is_second)
+		atomic_store(&head->owed, word);
+	atomic_store(&head->sweeping, 1);
+	atomic_store(&head->journal, 0);
 	s->act = JOURNAL_ACT_OF(word);
 	s->number = JOURNAL_SLOT_OF(word);
 	if (s->act == JOURNAL_NONE || s->act > JOURNAL_CONN ||
@@ -53,50 +60,93 @@ read_journal(struct sweep *s)
 static bool
 was_worked_on(const struct sweep *s, uint32_t number)
 {
-	return s->act != JOURNAL_NONE && s->number == number;
+	return s->is_second || (s->act != JOURNAL_NONE && s->number == number);
 }
 
 /* Checks (W2) */
 
+/* Does the slot say of its pipe what the pipe says?  If it was worked on that
+ * is made good later. */
 static bool
-is_flow_sound(struct sweep *s, const struct flow *flow)
+is_pending_sound(const struct sweep *s, const struct flow *flow, bool is_final)
+{
+	if (!is_final)
+		return true;
+	if (flow->pipe == 0)
+		return flow_pending(flow) == 0;
+	return pipes_content(&s->w->pipes, flow->pipe) ==
+	    (int64_t)flow_pending(flow);
+}
+
+static bool
+is_flow_sound(struct sweep *s, const struct flow *flow, bool is_final)
 {
 	if (flow->state >= FLOW_STATES)
 		return false;
 	if (flow->pipe == 0)
-		return true;
+		return is_pending_sound(s, flow, is_final);
 	if (flow->pipe > s->w->head->pipes_max ||
 	    s->w->head->pipes[flow->pipe - 1].state != PIPE_READY ||
 	    s->owned[flow->pipe - 1])
 		return false;
 	s->owned[flow->pipe - 1] = 1;
-	return true;
+	return is_pending_sound(s, flow, is_final);
 }
 
+/* Has it what its state takes? */
 static bool
-is_fd_sound(struct sweep *s, int fd)
+is_state_sound(const struct slot *slot)
 {
-	return fd == 0 || claims_add(&s->claims, fd);
+	bool has_client = slot->fd[SIDE_CLIENT] != 0;
+	bool has_server = slot->fd[SIDE_BACKEND] != 0;
+
+	switch (slot->state) {
+	case CONN_ACCEPTING:
+		return !has_server && !slot->has_backend;
+	case CONN_DIALING:
+		return has_client;
+	case CONN_RELAYING:
+	case CONN_RESETTING:
+		return has_client && slot->has_backend &&
+		    has_server == (slot->builtin == 0);
+	default:
+		return slot->state == CONN_CLOSING;
+	}
+}
+
+/* Both or none are claimed: what a damaged slot had open is closed. */
+static bool
+are_fds_sound(struct sweep *s, const struct slot *slot)
+{
+	int client = slot->fd[SIDE_CLIENT];
+	int backend = slot->fd[SIDE_BACKEND];
+
+	if (client != 0 && !claims_add(&s->claims, client))
+		return false;
+	if (backend == 0 || claims_add(&s->claims, backend))
+		return true;
+	if (client != 0)
+		claims_remove(&s->claims, client);
+	return false;
 }
 
 static bool
 is_slot_sound(struct sweep *s, const struct slot *slot)
 {
 	const struct plan *plan = s->w->plan;
+	bool is_final = slot->state != CONN_CLOSING &&
+	    !was_worked_on(s, worker_slot_number(s->w, slot));
 
-	return slot->state < CONN_STATES && slot->id != 0 && plan != NULL &&
+	return is_state_sound(slot) && slot->id != 0 && plan != NULL &&
 	    slot->service < plan->services.count &&
 	    slot->listener < plan->listeners.count &&
 	    slot->backend < plan->backends.count && slot->dead_side < SIDES &&
 	    slot->tried_count <= SLOT_TRIED_MAX &&
 	    (slot->builtin == 0 || slot->builtin == ADDR_ECHO ||
 		slot->builtin == ADDR_DISCARD) &&
-	    (slot->fd[SIDE_CLIENT] != 0 || slot->state == CONN_ACCEPTING ||
-		slot->state == CONN_CLOSING) &&
-	    is_flow_sound(s, &slot->flows[FLOW_UP]) &&
-	    is_flow_sound(s, &slot->flows[FLOW_DOWN]) &&
-	    is_fd_sound(s, slot->fd[SIDE_CLIENT]) &&
-	    is_fd_sound(s, slot->fd[SIDE_BACKEND]);
+	    is_flow_sound(s, &slot->flows[FLOW_UP], is_final) &&
+	    is_flow_sound(s, &slot->flows[FLOW_DOWN], is_final) &&
+	    are_fds_sound(s, slot);
 }
 
 static void
@@ -112,8 +162,6 @@ check_slots(struct sweep *s)
 		log_error("a damaged slot was given up with its connection "
 			  "id=%llu slot=%u state=%u",
 		    (unsigned long long)slot->id, i, slot->state);
-		/* What it had claimed before the flaw was found stays open
-		 * and unowned: a descriptor or two, for a bug. */
 		memset(slot, 0, sizeof(*slot));
 	}
 }
@@ -138,7 +186,7 @@ claim_tables(struct sweep *s)
 	for (uint32_t i = 0; i < head->pipes_max; i++) {
 		struct body_pipe *pipe = &head->pipes[i];
 
-		if (pipe->state == PIPE_READY &&
+		if (pipe->state == PIPE_READY && pipe->bytes > 0 &&
 		    claims_add(&s->claims, pipe->fd[0]) &&
 		    claims_add(&s->claims, pipe->fd[1]))
 			continue;
@@ -151,20 +199,22 @@ claim_tables(struct sweep *s)
 static void
 find_accepted(struct sweep *s)
 {
+	uint64_t owed = atomic_load(&s->w->head->owed);
 	int fd = claims_first_gap(&s->claims);
-	const struct slot *slot;
+	struct slot *slot;
 	int listening = 1;
 	socklen_t length = sizeof(listening);
 
-	if (s->act != JOURNAL_ACCEPT)
+	if (JOURNAL_ACT_OF(owed) != JOURNAL_ACCEPT ||
+	    JOURNAL_SLOT_OF(owed) >= s->w->head->slots_used)
 		return;
-	slot = worker_slot(s->w, s->number);
+	slot = worker_slot(s->w, JOURNAL_SLOT_OF(owed));
 	if (slot->state != CONN_ACCEPTING || slot->fd[SIDE_CLIENT] != 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) <
 		0 ||
 	    listening != 0)
 		return;
-	s->adopted_fd = fd;
+	slot->fd[SIDE_CLIENT] = fd;
 	(void)claims_add(&s->claims, fd);
 }
 
@@ -187,12 +237,15 @@ collect_free(struct sweep *s)
 	struct worker *w = s->w;
 
 	for (uint32_t i = w->head->slots_used; i-- > 0;) {
-		if (worker_slot(w, i)->state == CONN_FREE)
+		const struct slot *slot = worker_slot(w, i);
+
+		if (slot->state == CONN_FREE) {
 			w->free_slots[w->free_count++] = i;
-		else
-			w->live++;
+			continue;
+		}
+		w->live++;
+		w->postponed += slot->is_postponed != 0;
 	}
-	pipes_init(&w->pipes, w->head);
 	for (uint32_t i = 0; i < w->head->pipes_max; i++) {
 		if (w->head->pipes[i].state != PIPE_READY)
 			continue;
@@ -229,8 +282,12 @@ close_culprit(struct sweep *s)
 	struct worker *w = s->w;
 	struct slot *slot = worker_slot(w, s->number);
 
-	if (slot->state != CONN_DIALING && slot->state != CONN_RELAYING &&
-	    slot->state != CONN_RESETTING)
+	/* One that was hardly accepted, or as good as closed. */
+	if (slot->state == CONN_ACCEPTING || slot->state == CONN_CLOSING) {
+		w->head->death.culprit = slot->id;
+		conn_finish(w, slot);
+	}
+	if (slot->state == CONN_FREE)
 		return;
 	w->head->death.culprit = slot->id;
 	log_error("a connection was closed because its worker %s on it id=%llu "
@@ -249,17 +306,21 @@ resume_slot(struct sweep *s, uint32_t number)
 	struct slot *slot = worker_slot(w, number);
 	bool worked_on = was_worked_on(s, number);
 
-	w->postponed += slot->state == CONN_DIALING && slot->is_postponed;
 	/* Counted as it was accepted, if the dead worker did not get to it. */
 	if (slot->state == CONN_DIALING)
 		count_accepted(w, slot);
 	worker_journal(w, JOURNAL_CONN, number);
+	if (slot->reason != REASON_NONE && slot->state != CONN_CLOSING &&
+	    slot_is_connection(slot)) {
+		/* It was about to be closed, and may be half way there. */
+		conn_close(w, slot, slot->reason, END_RESET);
+		worker_journal(w, JOURNAL_NONE, 0);
+		return;
+	}
 	switch (slot->state) {
 	case CONN_ACCEPTING:
 		if (slot->fd[SIDE_CLIENT] != 0)
 			accept_adopt(w, slot, slot->fd[SIDE_CLIENT]);
-		else if (s->adopted_fd != 0 && worked_on)
-			accept_adopt(w, slot, s->adopted_fd);
 		else
 			conn_unclaim(w, slot);
 		break;
@@ -288,10 +349,13 @@ sort_descriptors(struct sweep *s)
 		return rc;
 	claim_tables(s);
 	orders_map_plan(s->w);
+	pipes_init(&s->w->pipes, s->w->head);
 	check_slots(s);
 	find_accepted(s);
 	claims_close_gaps(&s->claims);
 	claims_release(&s->claims);
+	/* Whatever we open from here on is not the accept's. */
+	atomic_store(&s->w->head->owed, 0);
 	return 0;
 }
 
@@ -313,5 +377,6 @@ sweep(struct worker *w)
 		close_culprit(&s);
 	for (uint32_t i = 0; i < w->head->slots_used; i++)
 		resume_slot(&s, i);
+	atomic_store(&w->head->sweeping, 0);
 	return 0;
 }

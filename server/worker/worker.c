@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "server/worker/accept.h"
@@ -91,6 +92,14 @@ on_timer(void *arg, uint32_t number)
 	worker_journal(w, JOURNAL_NONE, 0);
 }
 
+/* No connection is to blame for what happens here. */
+static void
+on_channel(struct worker *w)
+{
+	worker_journal(w, JOURNAL_NONE, 0);
+	orders_on_event(w);
+}
+
 static void
 dispatch(struct worker *w, int count)
 {
@@ -102,7 +111,7 @@ dispatch(struct worker *w, int count)
 		else if (event.kind == POLLER_LISTENER)
 			accept_on_event(w, event.number);
 		else
-			orders_on_event(w);
+			on_channel(w);
 	}
 	worker_journal(w, JOURNAL_NONE, 0);
 }
@@ -156,6 +165,7 @@ serve(struct worker *w)
 		relay_feed(w);
 		worker_journal(w, JOURNAL_NONE, 0);
 		accept_resume(w);
+		orders_check(w);
 		orders_follow(w);
 		stop_if_drained(w);
 		atomic_store_explicit(&w->head->settled, 1,
@@ -173,9 +183,10 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 	    .board = board,
 	    .row = row,
 	    .now_ms = monotonic_ms(),
+	    .holder_pid = getppid(),
 	};
 
-	log_open(orders_log, LEVEL_DEBUG);
+	log_open(orders_log, (enum log_level)body->head->log_level);
 	if (body_head_fault(w.head, body->size) != NULL) {
 		log_error("the body of worker %u is damaged beyond use: %s",
 		    w.head->index, body_head_fault(w.head, body->size));
@@ -187,6 +198,7 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 		    strerror(ENOMEM));
 		return 1;
 	}
+	pipes_reserve(&w.pipes);
 	orders_open(&w);
 	return serve(&w);
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "server/state/board.h"
 #include "server/state/body.h"
@@ -60,6 +61,9 @@ struct worker {
 	bool is_short;      /* of descriptors, and said so */
 	uint32_t postponed; /* clients for whom no backend's socket could be
 			      * had: no others are accepted meanwhile */
+	pid_t holder_pid;   /* our parent's, as long as it lives */
+	bool owes_hello;    /* the channel was full */
+	bool is_alone;      /* the master has closed its end of the channel */
 	bool is_draining;
 	uint64_t drain_until_ms; /* UINT64_MAX: no limit */
 	bool is_done;

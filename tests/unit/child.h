@@ -18,10 +18,10 @@
 
 #define CHILD_FAILED 99
 
-#define child_check(condition)                                             \
-	do {                                                               \
-		if (!(condition))                                          \
-			child_fail(__FILE__, __LINE__, #condition);        \
+#define child_check(condition)                                      \
+	do {                                                        \
+		if (!(condition))                                   \
+			child_fail(__FILE__, __LINE__, #condition); \
 	} while (0)
 
 no_return static inline void

@@ -60,9 +60,9 @@ START_TEST(what_one_writes_all_see)
 	ck_assert_uint_eq(atomic_load(&board.head->generation), 7);
 	ck_assert_uint_eq(atomic_load(&board_row(&board, last)
 					   ->backends[PLAN_BACKENDS_MAX - 1]
-					   .failed), 9);
-	ck_assert_uint_eq(
-	    atomic_load(&board_row(&board, 0)->connections), 0);
+					   .failed),
+	    9);
+	ck_assert_uint_eq(atomic_load(&board_row(&board, 0)->connections), 0);
 	drop();
 }
 END_TEST

@@ -88,8 +88,8 @@ START_TEST(slots_begin_at_a_page)
 	ck_assert_uint_eq(body.head->uid, PLAN_NO_ID);
 	ck_assert_uint_eq(body.head->gid, PLAN_NO_ID);
 	ck_assert_uint_eq(body.head->groups_count, 0);
-	ck_assert_uint_eq((uintptr_t)body.slots, (uintptr_t)body.head +
-	    shm_round(sizeof(struct body_head)));
+	ck_assert_uint_eq((uintptr_t)body.slots,
+	    (uintptr_t)body.head + shm_round(sizeof(struct body_head)));
 	ck_assert_uint_eq(shm_round(1), shm_round(shm_round(1)));
 	ck_assert_uint_eq(shm_round(shm_round(1) + 1), 2 * shm_round(1));
 	ck_assert_uint_eq(shm_round(0), 0);

@@ -46,8 +46,7 @@ send_raw(int fd, const void *bytes, size_t length, uint32_t fds)
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(int) * KERNEL_FDS_MAX)];
 	} control;
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes,
-	    .iov_len = length};
+	struct iovec iov = {.iov_base = (void *)bytes, .iov_len = length};
 	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct cmsghdr *cmsg;
 
@@ -161,10 +160,9 @@ START_TEST(descriptors_come_along)
 		uint32_t count = counts[i];
 
 		channel_init(&message, CHANNEL_LISTENERS);
-		ck_assert_int_eq(
-		    channel_send(ends[0], &message, fds, count), 0);
-		ck_assert_int_eq(
-		    channel_receive(ends[1], &message, &extra), 1);
+		ck_assert_int_eq(channel_send(ends[0], &message, fds, count),
+		    0);
+		ck_assert_int_eq(channel_receive(ends[1], &message, &extra), 1);
 		ck_assert_uint_eq(extra.fds_count, count);
 		ck_assert_int_eq(count_fds(), before + (int)count);
 		for (uint32_t k = 0; k < count; k++)
@@ -187,8 +185,9 @@ START_TEST(too_much_is_not_sent)
 
 	open_ends();
 	channel_init(&message, CHANNEL_LOG);
-	ck_assert_int_eq(
-	    channel_send(ends[0], &message, fds, CHANNEL_FDS_MAX + 1), -EINVAL);
+	ck_assert_int_eq(channel_send(ends[0], &message, fds,
+			     CHANNEL_FDS_MAX + 1),
+	    -EINVAL);
 	message.text_length = CHANNEL_TEXT_MAX + 1;
 	ck_assert_int_eq(channel_send(ends[0], &message, NULL, 0), -EINVAL);
 	message.text_length = UINT32_MAX;
@@ -225,8 +224,8 @@ static const struct bad bads[] = {
 
 START_TEST(malformed_messages_are_errors_and_leak_nothing)
 {
-	static const uint32_t counts[] = {0, 1, CHANNEL_FDS_MAX,
-	    CHANNEL_FDS_MAX + 1, KERNEL_FDS_MAX};
+	static const uint32_t counts[] = {
+	    0, 1, CHANNEL_FDS_MAX, CHANNEL_FDS_MAX + 1, KERNEL_FDS_MAX};
 	union {
 		struct channel_message message;
 		char bytes[2 * sizeof(struct channel_message)];
@@ -245,8 +244,8 @@ START_TEST(malformed_messages_are_errors_and_leak_nothing)
 		raw.message.text_length = bad->text_length;
 		if (!send_raw(ends[i % 2], &raw, bad->length, count))
 			continue;
-		ck_assert_int_eq(
-		    channel_receive(ends[1 - i % 2], &message, &extra),
+		ck_assert_int_eq(channel_receive(ends[1 - i % 2], &message,
+				     &extra),
 		    -EPROTO);
 		ck_assert_int_eq(count_fds(), before);
 	}
@@ -271,8 +270,8 @@ START_TEST(too_many_descriptors_leak_nothing)
 		channel_init(&message, CHANNEL_PLAN);
 		if (!send_raw(ends[i], &message, HEAD_SIZE, KERNEL_FDS_MAX))
 			continue;
-		ck_assert_int_eq(
-		    channel_receive(ends[1 - i], &message, &extra), -EPROTO);
+		ck_assert_int_eq(channel_receive(ends[1 - i], &message, &extra),
+		    -EPROTO);
 		ck_assert_uint_eq(extra.fds_count, 0);
 		ck_assert_int_eq(count_fds(), before);
 	}
@@ -290,12 +289,14 @@ START_TEST(noise_leaks_nothing)
 	before = count_fds();
 	for (int i = 0; i < 3000; i++) {
 		for (size_t k = 0; k < sizeof(noise); k++)
-			noise[k] = (unsigned char)((state =
-				    state * 1103515245 + 12345) >> 16);
+			noise[k] = (unsigned char)((state = state * 1103515245 +
+							   12345) >>
+			    16);
 		if (i % 2 == 0)
 			memcpy(noise, &(uint32_t){CHANNEL_VERSION}, 4);
 		if (send_raw(ends[1], noise, 1 + state % sizeof(noise),
-			(uint32_t)i % 3) && channel_receive(ends[0], &message, &extra) == 1)
+			(uint32_t)i % 3) &&
+		    channel_receive(ends[0], &message, &extra) == 1)
 			channel_close_fds(&extra, 0);
 	}
 	ck_assert_int_eq(count_fds(), before);

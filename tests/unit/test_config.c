@@ -84,7 +84,7 @@ static void
 write_full(void)
 {
 	const char *number = strstr(full, "010");
-	char text[sizeof(full)];
+	char text[2 * sizeof(full)];
 
 	ck_assert_ptr_nonnull(number);
 	(void)snprintf(text, sizeof(text), "%.*s007%s", (int)(number - full),

@@ -40,12 +40,12 @@ list_counters(void)
 {
 	struct board_row *row = kit.w.row;
 
-	counters[0] = (struct counter){count_accepted,
-	    &row->services[1].accepted};
-	counters[1] = (struct counter){count_refused,
-	    &row->services[1].refused};
-	counters[2] = (struct counter){count_connected,
-	    &row->backends[2].accepted};
+	counters[0] =
+	    (struct counter){count_accepted, &row->services[1].accepted};
+	counters[1] =
+	    (struct counter){count_refused, &row->services[1].refused};
+	counters[2] =
+	    (struct counter){count_connected, &row->backends[2].accepted};
 	counters[3] = (struct counter){count_failed, &row->backends[2].failed};
 }
 

@@ -294,29 +294,41 @@ START_TEST(dev_null_takes_it_all)
 }
 END_TEST
 
-/* The worker died between a splice and what it wrote down of it. */
+/* The worker died between a splice and what it wrote down of it: one of the
+ * counts is behind. */
+struct lag {
+	uint64_t pulled;
+	uint64_t moved;
+};
+
 START_TEST(bytes_in_the_pipe_are_found_again)
 {
-	static const uint32_t lies[] = {0, 1, 999, 1001, 5000, UINT32_MAX};
+	static const struct lag lags[] = {
+	    {0, 0}, {1000, 0}, {1, 0}, {0, 1}, {0, 999}, {0, 2000}};
 
-	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(lags); i++) {
 		struct rig rig;
 		uint64_t in_sink;
 
 		rig_open(&rig, unix_pair, unix_pair);
+		send_pattern(rig.in_fd, &rig.sent, 2000);
+		ck_assert_int_eq(rig_pump(&rig), FLOW_IDLE);
 		rig_fill_sink(&rig);
 		in_sink = rig.sent;
 		send_pattern(rig.in_fd, &rig.sent, 1000);
 		ck_assert_int_eq(rig_pump(&rig), FLOW_BLOCKED);
-		rig.flow.pulled = rig.flow.moved + lies[i];
+		rig.flow.pulled -= lags[i].pulled;
+		rig.flow.moved -= lags[i].moved;
 		flow_recover(&rig.flow, &rig.pipes, &rig.ends);
-		ck_assert_uint_eq(flow_pending(&rig.flow), 1000);
+		ck_assert_uint_eq(rig.flow.pulled, 3000);
+		ck_assert_uint_eq(rig.flow.moved, 2000);
 		send_pattern(rig.in_fd, &rig.sent, 1000);
 		(void)shutdown(rig.in_fd, SHUT_WR);
 		rig_pump_until(&rig, FLOW_ENDED);
 		ck_assert_int_eq(take_pattern(rig.out_fd, &rig.seen),
 		    TAKEN_END);
 		ck_assert_uint_eq(rig.seen, in_sink + 2000);
+		ck_assert_uint_eq(rig.flow.moved, 4000);
 		rig_close(&rig);
 	}
 }
@@ -344,6 +356,33 @@ START_TEST(an_empty_pipe_is_given_back_after_a_death)
 }
 END_TEST
 
+/* While pipes are few none is held for a sink that takes nothing. */
+START_TEST(a_scarce_pipe_is_not_held)
+{
+	struct rig rig;
+	uint16_t others[3] = {0};
+	uint64_t in_sink;
+
+	rig_open(&rig, unix_pair, unix_pair);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		ck_assert(pipes_take(&rig.pipes, &others[i]));
+	ck_assert(pipes_are_scarce(&rig.pipes));
+	rig_fill_sink(&rig);
+	in_sink = rig.sent;
+	send_pattern(rig.in_fd, &rig.sent, 50000);
+	(void)shutdown(rig.in_fd, SHUT_WR);
+	ck_assert_int_eq(rig_pump(&rig), FLOW_BLOCKED);
+	ck_assert_int_eq(rig.flow.pipe, 0);
+	ck_assert_int_eq(rig.flow.waits, 1);
+	rig_pump_until(&rig, FLOW_ENDED);
+	ck_assert_int_eq(rig.flow.waits, 0);
+	ck_assert_int_eq(take_pattern(rig.out_fd, &rig.seen), TAKEN_END);
+	ck_assert_uint_eq(rig.seen, in_sink + 50000);
+	ck_assert_uint_eq(rig.flow.moved, 50000);
+	rig_close(&rig);
+}
+END_TEST
+
 UNIT_MAIN("flow", bytes_are_exact, one_byte_writes_are_exact,
     an_idle_flow_holds_no_pipe, a_turn_ends_with_more_to_come,
     a_blocked_sink_is_waited_for, an_end_goes_on_after_the_last_byte,
@@ -353,4 +392,4 @@ UNIT_MAIN("flow", bytes_are_exact, one_byte_writes_are_exact,
     an_abandoned_flow_destroys_a_pipe_with_bytes,
     an_abandoned_flow_gives_an_empty_pipe_back, dev_null_takes_it_all,
     bytes_in_the_pipe_are_found_again,
-    an_empty_pipe_is_given_back_after_a_death)
+    an_empty_pipe_is_given_back_after_a_death, a_scarce_pipe_is_not_held)

@@ -342,7 +342,7 @@ START_TEST(a_death_at_the_mark_is_made_good)
 		}
 		rig_close(&rig);
 	}
-	ck_assert_uint_ge(tried, 4 * STAGES);
+	ck_assert_uint_ge(tried, (size_t)4 * STAGES);
 }
 END_TEST
 

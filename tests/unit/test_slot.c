@@ -65,7 +65,8 @@ START_TEST(connections_change_as_the_table_says)
 			    conn_may[from][to];
 
 			ck_assert_int_eq(conn_state_may((enum conn_state)from,
-					     (enum conn_state)to), may);
+					     (enum conn_state)to),
+			    may);
 			if (may)
 				child_passes(change_conn, &pair);
 			else
@@ -86,7 +87,8 @@ START_TEST(flows_change_as_the_table_says)
 			    flow_may[from][to];
 
 			ck_assert_int_eq(flow_state_may((enum flow_state)from,
-					     (enum flow_state)to), may);
+					     (enum flow_state)to),
+			    may);
 			if (may)
 				child_passes(change_flow, &pair);
 			else
@@ -100,8 +102,8 @@ END_TEST
 /* What control.md calls the states. */
 START_TEST(states_have_words)
 {
-	static const char *const words[] = {"free", "accepting", "dialing",
-	    "relaying", "closing", "closing"};
+	static const char *const words[] = {
+	    "free", "accepting", "dialing", "relaying", "closing", "closing"};
 
 	ck_assert_uint_eq(ARRAY_LEN(words), CONN_STATES);
 	for (unsigned i = 0; i < CONN_STATES; i++)
@@ -147,8 +149,9 @@ START_TEST(endpoints_are_addresses_for_people)
 	char why[256];
 	int length;
 
-	ck_assert_int_eq(addr_parse("[2001:db8::7]:4711", ADDR_FOR_BACKEND, &addr,
-			     why, sizeof(why)), 0);
+	ck_assert_int_eq(addr_parse("[2001:db8::7]:4711", ADDR_FOR_BACKEND,
+			     &addr, why, sizeof(why)),
+	    0);
 	length = addr_to_sockaddr(&addr, &ss);
 	memset(&endpoint, 0xff, sizeof(endpoint));
 	endpoint_from_sockaddr(&endpoint, (struct sockaddr *)&ss,

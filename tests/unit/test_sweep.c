@@ -7,11 +7,9 @@
 #include <sys/ioctl.h>
 
 #include "server/state/reason.h"
+#include "server/worker/relay.h"
 #include "server/worker/sweep.h"
-#include "tests/unit/body_kit.h"
-
-static struct kit kit;
-static uint32_t kept;
+#include "tests/unit/sweep_kit.h"
 
 static void
 begin(void)
@@ -20,100 +18,6 @@ begin(void)
 	    "user = nobody\nmax_connections = 16\n"
 	    "service s { listen = 127.0.0.1:2 "
 	    "backend a { address = builtin:echo } }\n");
-}
-
-/* A number that shall outlive the sweep: in the place of a listener that no
- * plan has. */
-static int
-keep(int fd)
-{
-	child_check(fd >= BODY_FD_FREE);
-	kit.w.head->listener_fd[BODY_LISTENERS_MAX - 1 - kept++] = fd;
-	return fd;
-}
-
-static struct slot *
-put_slot(uint32_t i, enum conn_state state)
-{
-	struct slot *slot = &kit.w.body.slots[i];
-
-	memset(slot, 0, sizeof(*slot));
-	slot->id = 1 + (uint64_t)i * PLAN_WORKERS_MAX;
-	slot->state = (uint8_t)state;
-	slot->client.kind = ADDR_UNIX;
-	slot->server.kind = ADDR_UNIX;
-	slot->active_ms = kit.w.now_ms;
-	slot->phase_ms = kit.w.now_ms;
-	if (kit.w.head->slots_used <= i)
-		kit.w.head->slots_used = i + 1;
-	return slot;
-}
-
-/* One end for the slot, the other returned and kept. */
-static int
-give_socket(struct slot *slot, enum side side)
-{
-	int pair[2];
-
-	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
-			pair) == 0);
-	slot->fd[side] = pair[0];
-	return keep(pair[1]);
-}
-
-struct relayed {
-	struct slot *slot;
-	int client;
-	int backend;
-};
-
-static struct relayed
-put_relayed(uint32_t i, enum conn_state state)
-{
-	struct relayed r = {.slot = put_slot(i, state)};
-
-	r.client = give_socket(r.slot, SIDE_CLIENT);
-	r.backend = give_socket(r.slot, SIDE_BACKEND);
-	r.slot->has_backend = 1;
-	r.slot->tried_count = 1;
-	r.slot->tally = TALLY_ACCEPTED | TALLY_CONNECTED;
-	return r;
-}
-
-/* A pipe in the table with these bytes in it; its number. */
-static uint16_t
-put_pipe(const char *bytes)
-{
-	for (uint16_t i = 0; i < KIT_PIPES; i++) {
-		struct body_pipe *pipe = &kit.w.head->pipes[i];
-
-		if (pipe->state != PIPE_NONE)
-			continue;
-		child_check(pipe2(pipe->fd, O_NONBLOCK) == 0);
-		child_check(write(pipe->fd[1], bytes, strlen(bytes)) ==
-		    (ssize_t)strlen(bytes));
-		pipe->bytes = 65536;
-		pipe->state = PIPE_READY;
-		return (uint16_t)(i + 1);
-	}
-	child_check(false);
-	return 0;
-}
-
-static void
-expect_read(int fd, const char *bytes)
-{
-	char seen[64] = "";
-
-	child_check(recv(fd, seen, sizeof(seen) - 1, MSG_DONTWAIT) ==
-	    (ssize_t)strlen(bytes));
-	child_check(strcmp(seen, bytes) == 0);
-}
-
-static uint32_t
-live_in_row(void)
-{
-	return atomic_load(&kit.w.row->connections);
 }
 
 /* States */
@@ -137,7 +41,7 @@ each_state(void *arg)
 	slot[5] = put_slot(5, CONN_CLOSING);
 	client[5] = give_socket(slot[5], SIDE_CLIENT);
 	slot[5]->flows[0].pipe = put_pipe("lost");
-	slot[5]->flows[0].pending = 4;
+	slot[5]->flows[0].pulled = 4;
 	slot[5]->flows[1].pipe = put_pipe("");
 	atomic_store(&kit.w.row->connections, 4711);
 
@@ -156,7 +60,8 @@ each_state(void *arg)
 	child_check(atomic_load(&kit.w.row->backends[0].connections) == 3);
 	child_check(atomic_load(&kit.w.row->services[0].accepted) == 2);
 	child_check(kit.w.head->pipes[0].state == PIPE_NONE);
-	child_check(kit.w.pipes.used == 1 && kit.w.pipes.free_count == 1);
+	child_check(kit.w.head->pipes[1].state == PIPE_READY);
+	child_check(kit.w.pipes.used == kit.w.pipes.free_count);
 	child_check(atomic_load(&kit.w.head->journal) == 0);
 	child_check(kit_lines == 0);
 }
@@ -200,8 +105,8 @@ adoption(void *arg)
 	kit_table(&kit);
 	slot = put_slot(1, CONN_ACCEPTING);
 	(void)put_slot(2, CONN_ACCEPTING);
-	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
-			pair) == 0);
+	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
+	    0);
 	/* The peer gets the other number, and what comes after is a gap. */
 	keep(pair[1]);
 	child_check(dup2(BODY_FD_NULL, 40) == 40);
@@ -244,8 +149,7 @@ no_adoption(void *arg)
 				sizeof(sa_family_t)) == 0);
 		child_check(listen(fd, 1) == 0);
 	}
-	atomic_store(&kit.w.head->journal,
-	    JOURNAL((enum journal_act)act, 0));
+	atomic_store(&kit.w.head->journal, JOURNAL((enum journal_act)act, 0));
 	child_check(sweep(&kit.w) == 0);
 	child_check(kit.w.body.slots[0].state == CONN_FREE);
 	child_check(!kit_is_open(fd));
@@ -253,12 +157,12 @@ no_adoption(void *arg)
 
 START_TEST(other_strays_are_closed)
 {
-	static const int acts[] = {JOURNAL_NONE, JOURNAL_ACCEPT, JOURNAL_DIAL,
-	    JOURNAL_CONN, 200};
+	static const int acts[] = {
+	    JOURNAL_NONE, JOURNAL_ACCEPT, JOURNAL_DIAL, JOURNAL_CONN, 200};
 
 	begin();
 	for (size_t i = 0; i < ARRAY_LEN(acts); i++)
-		child_passes(no_adoption, (void *)(uintptr_t)&acts[i]);
+		child_passes(no_adoption, (void *)&acts[i]);
 }
 END_TEST
 
@@ -278,7 +182,7 @@ pipes_case(void *arg)
 	(void)put_pipe("");
 	(void)put_pipe("a damaged slot's");
 	r.slot->flows[FLOW_UP].pipe = put_pipe("abc");
-	r.slot->flows[FLOW_UP].pending = 3;
+	r.slot->flows[FLOW_UP].pulled = 3;
 	(void)put_pipe("");
 	pipes[3].state = PIPE_MAKING;
 	memcpy(making, pipes[3].fd, sizeof(making));
@@ -327,32 +231,52 @@ END_TEST
 
 /* Flows */
 
-/* The slot says something else than the pipe; stale: how it may be so. */
+/* A slot that says something else than its pipe: since it was worked on, or
+ * since it is damaged. */
+struct stale {
+	uint64_t pulled;
+	uint64_t moved;
+	bool worked_on;
+};
+
 static void
 stale_flow(void *arg)
 {
-	uint32_t pending = *(const uint32_t *)arg;
+	const struct stale *stale = arg;
 	struct relayed r;
 
 	kit_table(&kit);
 	r = put_relayed(0, CONN_RELAYING);
 	r.slot->flows[FLOW_UP].pipe = put_pipe("abc");
-	r.slot->flows[FLOW_UP].pending = pending;
+	r.slot->flows[FLOW_UP].pulled = stale->pulled;
+	r.slot->flows[FLOW_UP].moved = stale->moved;
 	child_check(send(r.client, "def", 3, 0) == 3);
-	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 0));
+	if (stale->worked_on)
+		atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 0));
 	child_check(sweep(&kit.w) == 0);
+	/* A damaged one is given up, with what its pipe holds. */
+	if (!stale->worked_on && stale->pulled - stale->moved != 3) {
+		child_check(r.slot->state == CONN_FREE);
+		child_check(kit.w.pipes.free_count == 0);
+		return;
+	}
+	relay_on_event(&kit.w, r.slot, SIDE_BACKEND, EPOLLOUT);
+	relay_on_event(&kit.w, r.slot, SIDE_CLIENT, EPOLLIN);
 	expect_read(r.backend, "abcdef");
 	child_check(r.slot->flows[FLOW_UP].pipe == 0);
-	child_check(r.slot->flows[FLOW_UP].moved == 6);
+	child_check(r.slot->flows[FLOW_UP].moved == 106);
 }
 
 START_TEST(the_pipe_is_the_truth)
 {
-	static const uint32_t pendings[] = {0, 1, 3, 100, UINT32_MAX};
+	/* 100 bytes went before, and "abc" is in the pipe. */
+	static const struct stale stales[] = {{103, 100, true},
+	    {100, 100, true}, {103, 99, true}, {103, 0, true},
+	    {103, 100, false}, {100, 100, false}, {102, 100, false}};
 
 	begin();
-	for (size_t i = 0; i < ARRAY_LEN(pendings); i++)
-		child_passes(stale_flow, (void *)(uintptr_t)&pendings[i]);
+	for (size_t i = 0; i < ARRAY_LEN(stales); i++)
+		child_passes(stale_flow, (void *)&stales[i]);
 }
 END_TEST
 
@@ -374,6 +298,8 @@ blame(void *arg)
 	kit_table(&kit);
 	other = put_relayed(0, CONN_RELAYING);
 	r = put_relayed(1, CONN_RELAYING);
+	if (b->closes)
+		r.slot->flows[FLOW_UP].pipe = put_pipe("not for others");
 	kit.w.head->death.cause = b->cause;
 	atomic_store(&kit.w.head->deaths, 1);
 	atomic_store(&kit.w.head->journal, JOURNAL(b->act, 1));
@@ -381,12 +307,16 @@ blame(void *arg)
 	child_check(other.slot->state == CONN_RELAYING);
 	child_check((r.slot->state == CONN_FREE) == b->closes);
 	child_check(atomic_load(&kit.w.row->culprits) == b->closes);
+	/* The counts say that the pipe is empty, and it is not. */
+	if (b->closes)
+		child_check(kit.w.head->pipes[0].state == PIPE_NONE);
 	child_check(kit.w.head->death.culprit ==
 	    (b->closes ? 1 + PLAN_WORKERS_MAX : 0));
 	child_check(live_in_row() == (b->closes ? 1 : 2));
 	if (b->closes)
-		child_check(r.slot->reason == (b->cause == DEATH_WATCHDOG
-				? REASON_WATCHDOG : REASON_CULPRIT));
+		child_check(r.slot->reason ==
+		    (b->cause == DEATH_WATCHDOG ? REASON_WATCHDOG
+						: REASON_CULPRIT));
 }
 
 START_TEST(a_culprit_alone_is_closed)
@@ -403,7 +333,7 @@ START_TEST(a_culprit_alone_is_closed)
 
 	begin();
 	for (size_t i = 0; i < ARRAY_LEN(blames); i++)
-		child_passes(blame, (void *)(uintptr_t)&blames[i]);
+		child_passes(blame, (void *)&blames[i]);
 }
 END_TEST
 
@@ -462,8 +392,8 @@ second_death_of_accept(void *arg)
 	(void)arg;
 	kit_table(&kit);
 	slot = put_slot(1, CONN_ACCEPTING);
-	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
-			pair) == 0);
+	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
+	    0);
 	keep(pair[1]);
 	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_ACCEPT, 1));
 	sweep_twice();

@@ -87,7 +87,8 @@ START_TEST(earlier_ones_fire_first)
 {
 	begin();
 	for (uint32_t i = 0; i < COUNT; i++)
-		timers_set(&timers, i, START_MS + 20 * (uint64_t)(i * 77 % COUNT));
+		timers_set(&timers, i,
+		    START_MS + 20 * (uint64_t)(i * 77 % COUNT));
 	(void)run_until(START_MS, START_MS + 20 * COUNT + 20, note);
 	ck_assert_uint_eq(fired_count, COUNT);
 	for (uint32_t i = 0; i < COUNT; i++)
@@ -228,7 +229,8 @@ draw_due(void)
 {
 	static const uint32_t spans[] = {10, 100, 2000, 9000, 40000, 4000000};
 
-	return model_now + draw(spans[draw(ARRAY_LEN(spans))]) - draw(PAST_MS + 1);
+	return model_now + draw(spans[draw(ARRAY_LEN(spans))]) -
+	    draw(PAST_MS + 1);
 }
 
 static void

@@ -1,0 +1,107 @@
+/*
+ * sweep_kit - slots, sockets and pipes as a dead worker left them, in a body
+ * made by hand (body_kit.h).
+ */
+#ifndef SRVD_TESTS_SWEEP_KIT_H
+#define SRVD_TESTS_SWEEP_KIT_H
+
+#include "tests/unit/body_kit.h"
+
+static struct kit kit;
+static uint32_t kept;
+
+/* A number that shall outlive the sweep: in the place of a listener that no
+ * plan has. */
+static inline int
+keep(int fd)
+{
+	child_check(fd >= BODY_FD_FREE);
+	kit.w.head->listener_fd[BODY_LISTENERS_MAX - 1 - kept++] = fd;
+	return fd;
+}
+
+static inline struct slot *
+put_slot(uint32_t i, enum conn_state state)
+{
+	struct slot *slot = &kit.w.body.slots[i];
+
+	memset(slot, 0, sizeof(*slot));
+	slot->id = 1 + (uint64_t)i * PLAN_WORKERS_MAX;
+	slot->state = (uint8_t)state;
+	slot->client.kind = ADDR_UNIX;
+	slot->server.kind = ADDR_UNIX;
+	slot->active_ms = kit.w.now_ms;
+	slot->phase_ms = kit.w.now_ms;
+	if (kit.w.head->slots_used <= i)
+		kit.w.head->slots_used = i + 1;
+	return slot;
+}
+
+/* One end for the slot, the other returned and kept. */
+static inline int
+give_socket(struct slot *slot, enum side side)
+{
+	int pair[2];
+
+	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
+	    0);
+	slot->fd[side] = pair[0];
+	return keep(pair[1]);
+}
+
+struct relayed {
+	struct slot *slot;
+	int client;
+	int backend;
+};
+
+static inline struct relayed
+put_relayed(uint32_t i, enum conn_state state)
+{
+	struct relayed r = {.slot = put_slot(i, state)};
+
+	r.client = give_socket(r.slot, SIDE_CLIENT);
+	r.backend = give_socket(r.slot, SIDE_BACKEND);
+	r.slot->has_backend = 1;
+	r.slot->tried_count = 1;
+	r.slot->tally = TALLY_ACCEPTED | TALLY_CONNECTED;
+	return r;
+}
+
+/* A pipe in the table with these bytes in it; its number. */
+static inline uint16_t
+put_pipe(const char *bytes)
+{
+	for (uint16_t i = 0; i < KIT_PIPES; i++) {
+		struct body_pipe *pipe = &kit.w.head->pipes[i];
+
+		if (pipe->state != PIPE_NONE)
+			continue;
+		child_check(pipe2(pipe->fd, O_NONBLOCK) == 0);
+		child_check(write(pipe->fd[1], bytes, strlen(bytes)) ==
+		    (ssize_t)strlen(bytes));
+		pipe->bytes = 65536;
+		pipe->state = PIPE_READY;
+		return (uint16_t)(i + 1);
+	}
+	child_check(false);
+	return 0;
+}
+
+static inline void
+expect_read(int fd, const char *bytes)
+{
+	char seen[64] = "";
+
+	child_check(recv(fd, seen, sizeof(seen) - 1, MSG_DONTWAIT) ==
+	    (ssize_t)strlen(bytes));
+	child_check(strcmp(seen, bytes) == 0);
+}
+
+static inline uint32_t
+live_in_row(void)
+{
+	return atomic_load(&kit.w.row->connections);
+}
+
+#endif

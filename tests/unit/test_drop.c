@@ -1,0 +1,149 @@
+/*
+ * test_drop - what is left of a process's privileges: nothing.
+ */
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* The unit tests are not linked with the holder's library. */
+#include "server/holder/drop.c"
+#include "tests/unit/child.h"
+
+#define SKIPPED 77
+#define NOBODY  65534
+
+static void
+expect_line(const char *wanted)
+{
+	char text[8192];
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	child_check(n > 0);
+	(void)close(fd);
+	text[n] = '\0';
+	child_check(strstr(text, wanted) != NULL);
+}
+
+static void
+expect_dropped(void)
+{
+	struct rlimit core;
+
+	child_check(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+	child_check(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	child_check(getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0);
+	expect_line("CapEff:\t0000000000000000\n");
+	expect_line("CapPrm:\t0000000000000000\n");
+	expect_line("CapInh:\t0000000000000000\n");
+	expect_line("CapAmb:\t0000000000000000\n");
+}
+
+static void
+stay(void *arg)
+{
+	const struct drop_spec spec = {.uid = PLAN_NO_ID, .gid = PLAN_NO_ID};
+	uid_t uid = getuid();
+
+	(void)arg;
+	child_check(drop_privileges(&spec) == 0);
+	child_check(getuid() == uid);
+	expect_dropped();
+}
+
+START_TEST(who_stays_has_no_capabilities)
+{
+	child_passes(stay, NULL);
+}
+END_TEST
+
+static void
+become_nobody(void *arg)
+{
+	static const uint32_t groups[] = {4711, 4712};
+	const struct drop_spec spec = {
+	    .uid = NOBODY,
+	    .gid = NOBODY,
+	    .groups = groups,
+	    .groups_count = ARRAY_LEN(groups),
+	};
+	gid_t seen[8];
+	uid_t id[3];
+
+	(void)arg;
+	child_check(drop_privileges(&spec) == 0);
+	child_check(getresuid(&id[0], &id[1], &id[2]) == 0);
+	child_check(id[0] == NOBODY && id[1] == NOBODY && id[2] == NOBODY);
+	child_check(getresgid(&id[0], &id[1], &id[2]) == 0);
+	child_check(id[0] == NOBODY && id[1] == NOBODY && id[2] == NOBODY);
+	child_check(getgroups(ARRAY_LEN(seen), seen) == 2);
+	child_check(seen[0] == 4711 && seen[1] == 4712);
+	child_check(setuid(0) < 0 && seteuid(0) < 0 && setgid(0) < 0 &&
+	    setgroups(0, NULL) < 0);
+	expect_dropped();
+}
+
+static void
+too_many_groups(void *arg)
+{
+	static const uint32_t groups[PLAN_GROUPS_MAX + 1];
+	const struct drop_spec spec = {
+	    .uid = NOBODY,
+	    .gid = NOBODY,
+	    .groups = groups,
+	    .groups_count = ARRAY_LEN(groups),
+	};
+
+	(void)arg;
+	child_check(drop_privileges(&spec) < 0);
+}
+
+START_TEST(root_becomes_nobody)
+{
+	child_passes(become_nobody, NULL);
+	child_passes(too_many_groups, NULL);
+}
+END_TEST
+
+/* Without the right to, it must fail and not pass silently. */
+static void
+not_allowed(void *arg)
+{
+	const struct drop_spec spec = {.uid = 1, .gid = 1};
+
+	(void)arg;
+	if (geteuid() == 0)
+		child_check(setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	child_check(drop_privileges(&spec) < 0);
+}
+
+START_TEST(who_may_not_is_told)
+{
+	child_passes(not_allowed, NULL);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("drop");
+	TCase *tcase = tcase_create("drop");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_test(tcase, who_stays_has_no_capabilities);
+	tcase_add_test(tcase, who_may_not_is_told);
+	if (geteuid() == 0)
+		tcase_add_test(tcase, root_becomes_nobody);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	if (failed == 0 && geteuid() != 0) {
+		puts("skipped: becoming another user takes root");
+		return SKIPPED;
+	}
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,213 @@
+/*
+ * test_listeners - the public sockets, and who holds a port that is in use.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "server/master/listeners.h"
+#include "server/master/port_owner.h"
+#include "tests/unit/child.h"
+#include "tests/unit/config_file.h"
+#include "tests/unit/sockets.h"
+
+static struct listeners listeners;
+static char why[512];
+
+static const struct plan *
+plan_of(const char *listen, const char *more)
+{
+	char text[1024];
+	struct config_result result;
+
+	(void)snprintf(text, sizeof(text),
+	    "user = nobody\nworkers = 3\nservice s {\nlisten = {%s}\n%s\n"
+	    "backend a { address = builtin:echo }\n}\n",
+	    listen, more);
+	write_text("l.conf", text);
+	result = load("l.conf", false);
+	if (result.plan == NULL)
+		show_errors(&result);
+	ck_assert_ptr_nonnull(result.plan);
+	return result.plan;
+}
+
+static int
+option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t length = sizeof(value);
+
+	ck_assert_int_eq(getsockopt(fd, level, name, &value, &length), 0);
+	return value;
+}
+
+START_TEST(each_worker_has_a_socket_of_its_own)
+{
+	const struct plan *plan;
+	int before;
+
+	make_directory();
+	plan = plan_of("127.0.0.1:0", "");
+	before = count_fds();
+	ck_assert_int_eq(listeners_open(&listeners, plan, why, sizeof(why)), 0);
+	ck_assert_uint_ne(listeners.groups[0].bound.port, 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		int fd = listeners_fd(&listeners, 0, i);
+
+		ck_assert_int_ge(fd, 0);
+		ck_assert_int_ne(fd, listeners_fd(&listeners, 0, (i + 1) % 3));
+		ck_assert(option(fd, SOL_SOCKET, SO_ACCEPTCONN));
+		ck_assert(option(fd, SOL_SOCKET, SO_REUSEPORT));
+		ck_assert(option(fd, SOL_SOCKET, SO_OOBINLINE));
+		ck_assert(option(fd, IPPROTO_TCP, TCP_NODELAY));
+	}
+	ck_assert_int_eq(listeners_fd(&listeners, 0, 3),
+	    listeners_fd(&listeners, 0, 0));
+	ck_assert_int_eq(listeners_fd(&listeners, 1, 0), -1);
+	ck_assert_int_eq(listeners_fd(&listeners, 2, 0), -1);
+	listeners_release(&listeners);
+	ck_assert_int_eq(count_fds(), before);
+}
+END_TEST
+
+START_TEST(a_star_is_both_families)
+{
+	make_directory();
+	ck_assert_int_eq(listeners_open(&listeners, plan_of("\"*:0\"", ""), why,
+			     sizeof(why)),
+	    0);
+	ck_assert_int_eq(listeners.groups[0].bound.kind, ADDR_TCP4);
+	ck_assert_int_eq(listeners.groups[1].bound.kind, ADDR_TCP6);
+	ck_assert_uint_eq(listeners.groups[0].bound.port,
+	    listeners.groups[1].bound.port);
+	ck_assert(option(listeners_fd(&listeners, 1, 0), IPPROTO_IPV6,
+	    IPV6_V6ONLY));
+	listeners_release(&listeners);
+}
+END_TEST
+
+/* Also one that shares its port: nothing stays bound, and it is named. */
+START_TEST(a_port_in_use_is_an_error)
+{
+	struct sockaddr_in sin;
+	char listen_on[128];
+	char me[64];
+	int on = 1;
+	int fd;
+	int before;
+	const struct plan *plan;
+
+	make_directory();
+	fd = tcp_listener(&sin);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on,
+			     sizeof(on)),
+	    0);
+	(void)snprintf(listen_on, sizeof(listen_on),
+	    "127.0.0.1:0, 127.0.0.1:%u", ntohs(sin.sin_port));
+	plan = plan_of(listen_on, "");
+	before = count_fds();
+	ck_assert_int_eq(listeners_open(&listeners, plan, why, sizeof(why)),
+	    -EADDRINUSE);
+	ck_assert_int_eq(count_fds(), before);
+	(void)snprintf(me, sizeof(me), "(process %d)", getpid());
+	ck_assert_msg(strstr(why, me) != NULL, "%s", why);
+	ck_assert_ptr_nonnull(strstr(why, "service s"));
+	(void)close(fd);
+	ck_assert_int_eq(listeners_open(&listeners, plan, why, sizeof(why)), 0);
+	listeners_release(&listeners);
+}
+END_TEST
+
+START_TEST(nobody_holds_a_free_port)
+{
+	struct sockaddr_in sin;
+	struct addr addr;
+	char text[128] = "x";
+	int fd = tcp_listener(&sin);
+
+	addr_from_sockaddr(&addr, (struct sockaddr *)&sin, sizeof(sin));
+	port_owner(&addr, text, sizeof(text));
+	ck_assert_uint_gt(strlen(text), 0);
+	(void)close(fd);
+	port_owner(&addr, text, sizeof(text));
+	ck_assert_str_eq(text, "");
+	addr.kind = ADDR_UNIX;
+	port_owner(&addr, text, sizeof(text));
+	ck_assert_str_eq(text, "");
+}
+END_TEST
+
+static const struct plan *
+unix_plan(const char *more)
+{
+	char listen_on[PATH_MAX + 16];
+
+	(void)snprintf(listen_on, sizeof(listen_on), "\"unix:%s\"",
+	    path_of("s"));
+	return plan_of(listen_on, more);
+}
+
+START_TEST(a_unix_socket_is_shared_and_removed)
+{
+	struct stat st;
+
+	make_directory();
+	ck_assert_int_eq(listeners_open(&listeners, unix_plan("mode = 640"),
+			     why, sizeof(why)),
+	    0);
+	ck_assert_int_eq(listeners_fd(&listeners, 0, 0),
+	    listeners_fd(&listeners, 0, 2));
+	ck_assert_int_eq(lstat(path_of("s"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0640);
+	listeners_remove_files(&listeners);
+	ck_assert_int_lt(lstat(path_of("s"), &st), 0);
+	listeners_release(&listeners);
+}
+END_TEST
+
+START_TEST(only_a_dead_socket_is_replaced)
+{
+	struct listeners other = {0};
+	char moved[PATH_MAX];
+	struct stat st;
+
+	make_directory();
+	/* Dead: its file is left, nobody listens. */
+	ck_assert_int_eq(listeners_open(&other, unix_plan(""), why,
+			     sizeof(why)),
+	    0);
+	listeners_close(&other);
+	ck_assert_int_eq(listeners_open(&listeners, unix_plan(""), why,
+			     sizeof(why)),
+	    0);
+	/* Alive. */
+	listeners_release(&other);
+	ck_assert_int_eq(listeners_open(&other, unix_plan(""), why,
+			     sizeof(why)),
+	    -EADDRINUSE);
+	ck_assert_int_eq(lstat(path_of("s"), &st), 0);
+	listeners_remove_files(&listeners);
+	listeners_release(&listeners);
+	/* Another kind of file, and one that took our socket's place. */
+	ck_assert_int_eq(listeners_open(&listeners, unix_plan(""), why,
+			     sizeof(why)),
+	    0);
+	write_text("new", "precious");
+	(void)snprintf(moved, sizeof(moved), "%s", path_of("new"));
+	ck_assert_int_eq(rename(moved, path_of("s")), 0);
+	listeners_remove_files(&listeners);
+	listeners_release(&listeners);
+	ck_assert_int_eq(listeners_open(&other, unix_plan(""), why,
+			     sizeof(why)),
+	    -EEXIST);
+	ck_assert_int_eq(lstat(path_of("s"), &st), 0);
+	ck_assert_int_eq(st.st_size, 8);
+	ck_assert_ptr_nonnull(strstr(why, "another kind"));
+}
+END_TEST
+
+UNIT_MAIN("listeners", each_worker_has_a_socket_of_its_own,
+    a_star_is_both_families, a_port_in_use_is_an_error,
+    nobody_holds_a_free_port, a_unix_socket_is_shared_and_removed,
+    only_a_dead_socket_is_replaced)
