@@ -77,6 +77,19 @@ flow_pending(const struct flow *flow)
 	return flow->pulled - flow->moved;
 }
 
+/* Does it wait for its sink? */
+static inline bool
+flow_is_blocked(const struct flow *flow)
+{
+	return flow_pending(flow) > 0 || flow->waits;
+}
+
+static inline enum side
+side_other(enum side side)
+{
+	return side == SIDE_CLIENT ? SIDE_BACKEND : SIDE_CLIENT;
+}
+
 /* Side flags. */
 #define SIDE_FAILED  0x01 /* an error was reported for this socket */
 #define SIDE_RESET   0x02 /* it was reset, but may have bytes before that */

@@ -7,11 +7,9 @@
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
 #include "server/worker/flow.h"
-#include "server/worker/poller.h"
+#include "server/worker/interest.h"
 #include "server/worker/relay.h"
 #include "server/worker/tcp.h"
-
-#define INTEREST_READ (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
 
 /* While a reset waits for the bytes before it to be acknowledged; the limit
  * is for a peer that takes nothing any more. */
@@ -24,17 +22,12 @@
 #define BIT(direction) (1u << (direction))
 #define BOTH           (BIT(FLOW_UP) | BIT(FLOW_DOWN))
 
-static enum side
-other(enum side side)
-{
-	return side == SIDE_CLIENT ? SIDE_BACKEND : SIDE_CLIENT;
-}
-
 /* The side of a flow's sink; with builtin:echo it is the source's. */
 static enum side
 sink_side(const struct slot *slot, enum direction direction)
 {
-	return slot->builtin != 0 ? SIDE_CLIENT : other((enum side)direction);
+	return slot->builtin != 0 ? SIDE_CLIENT
+				  : side_other((enum side)direction);
 }
 
 /* events: what epoll has just said of the source; EPOLLPRI if in doubt. */
@@ -57,67 +50,6 @@ ends_of(const struct slot *slot, enum direction direction, uint32_t events)
 		ends.sink_is_socket = false;
 	}
 	return ends;
-}
-
-/* Interest */
-
-/* Does it wait for its sink? */
-static bool
-is_blocked(const struct flow *flow)
-{
-	return flow_pending(flow) > 0 || flow->waits;
-}
-
-static uint32_t
-wanted(const struct slot *slot, enum side side)
-{
-	const struct flow *out = &slot->flows[side];
-	const struct flow *in = &slot->flows[other(side)];
-	uint32_t events = 0;
-
-	if (slot->builtin == ADDR_ECHO)
-		in = out;
-	if (out->state == FLOW_OPEN && !is_blocked(out) && !out->starved)
-		events |= INTEREST_READ;
-	if (is_blocked(in))
-		events |= EPOLLOUT;
-	return events;
-}
-
-/* HUP and ERR are reported whether wanted or not: a socket that has said so
- * and can't be acted on leaves the instance until it can. */
-static int
-apply_interest(struct worker *w, struct slot *slot, enum side side)
-{
-	uint64_t key =
-	    poller_key_conn(slot->id, worker_slot_number(w, slot), side);
-	uint8_t *flags = &slot->side_flags[side];
-	uint32_t events = wanted(slot, side);
-	int rc = 0;
-
-	if (events == 0 && (*flags & SIDE_HUNG_UP) != 0) {
-		if ((*flags & SIDE_WATCHED) != 0)
-			poller_remove(slot->fd[side]);
-		*flags &= (uint8_t)~SIDE_WATCHED;
-	} else if ((*flags & SIDE_WATCHED) == 0) {
-		rc = poller_add(slot->fd[side], key, events);
-		*flags |= SIDE_WATCHED;
-	} else if (events != slot->interest[side]) {
-		rc = poller_change(slot->fd[side], key, events);
-	}
-	slot->interest[side] = events;
-	return rc;
-}
-
-static bool
-update_interest(struct worker *w, struct slot *slot)
-{
-	for (unsigned side = 0; side < SIDES; side++) {
-		if (slot->fd[side] != 0 &&
-		    apply_interest(w, slot, (enum side)side) < 0)
-			return false;
-	}
-	return true;
 }
 
 /* Time */
@@ -246,9 +178,9 @@ pass_reset_on(struct worker *w, struct slot *slot)
 	enum side dead = (enum side)slot->dead_side;
 	struct flow *last = &slot->flows[dead];
 
-	if (side_has_failed(slot, other(dead)) ||
+	if (side_has_failed(slot, side_other(dead)) ||
 	    (last->state != FLOW_OPEN && flow_pending(last) == 0 &&
-		has_arrived(w, slot, other(dead))) ||
+		has_arrived(w, slot, side_other(dead))) ||
 	    w->now_ms - slot->active_ms >= RESET_LIMIT_MS) {
 		conn_close(w, slot, REASON_RESET, END_RESET);
 		return false;
@@ -264,7 +196,7 @@ enter_reset(struct worker *w, struct slot *slot, enum side dead)
 	slot->phase_ms = w->now_ms;
 	slot->active_ms = w->now_ms;
 	slot_set_state(slot, CONN_RESETTING);
-	flow_abandon(&slot->flows[other(dead)], &w->pipes);
+	flow_abandon(&slot->flows[side_other(dead)], &w->pipes);
 	if (slot->flows[dead].state == FLOW_OPEN)
 		pump(w, slot, (enum direction)dead, EPOLLPRI);
 	set_timer(w, slot);
@@ -310,7 +242,7 @@ advance(struct worker *w, struct slot *slot, unsigned directions,
 	}
 	if (!settle(w, slot))
 		return;
-	if (!update_interest(w, slot)) {
+	if (interest_update(w, slot) < 0) {
 		conn_close(w, slot, REASON_ERROR, END_RESET);
 		return;
 	}
@@ -336,7 +268,7 @@ relay_start(struct worker *w, struct slot *slot)
 static bool
 is_reset(const struct slot *slot, enum side side, uint32_t events)
 {
-	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : other(side);
+	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : side_other(side);
 
 	return (events & EPOLLERR) != 0 ||
 	    ((events & EPOLLHUP) != 0 && conn_side_is_tcp(slot, side) &&
@@ -347,7 +279,7 @@ void
 relay_on_event(struct worker *w, struct slot *slot, enum side side,
     uint32_t events)
 {
-	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : other(side);
+	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : side_other(side);
 	unsigned directions = 0;
 
 	if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
@@ -358,10 +290,11 @@ relay_on_event(struct worker *w, struct slot *slot, enum side side,
 			slot->side_flags[side] |= SIDE_RESET;
 		events |= EPOLLIN;
 	}
-	if ((events & INTEREST_READ) != 0 && !is_blocked(&slot->flows[side]))
+	if ((events & INTEREST_READ) != 0 &&
+	    !flow_is_blocked(&slot->flows[side]))
 		directions |= BIT(side);
 	if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0 &&
-	    is_blocked(&slot->flows[sender]))
+	    flow_is_blocked(&slot->flows[sender]))
 		directions |= BIT(sender);
 	/* What was said is of this side alone. */
 	advance(w, slot, directions,
@@ -436,7 +369,7 @@ recover_flow(struct worker *w, struct slot *slot, enum direction direction)
 static void
 recover_error(struct slot *slot, enum side side)
 {
-	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : other(side);
+	enum side sender = slot->builtin != 0 ? SIDE_CLIENT : side_other(side);
 	const struct flow *flow = &slot->flows[side];
 	struct tcp_facts facts;
 	bool has_fin;
@@ -448,20 +381,6 @@ recover_error(struct slot *slot, enum side side)
 	    facts.received > flow->pulled + facts.unread;
 	if (!has_fin || slot->flows[sender].state == FLOW_OPEN)
 		slot->side_flags[side] |= SIDE_FAILED;
-}
-
-/* The dead worker may have got anywhere between its calls. */
-static int
-recover_interest(struct worker *w, struct slot *slot, enum side side)
-{
-	uint64_t key =
-	    poller_key_conn(slot->id, worker_slot_number(w, slot), side);
-
-	if (slot->fd[side] == 0)
-		return 0;
-	slot->side_flags[side] |= SIDE_WATCHED;
-	slot->interest[side] = wanted(slot, side);
-	return poller_watch(slot->fd[side], key, slot->interest[side]);
 }
 
 void
@@ -481,8 +400,7 @@ relay_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 		recover_flow(w, slot, FLOW_DOWN);
 	recover_error(slot, SIDE_CLIENT);
 	recover_error(slot, SIDE_BACKEND);
-	if (recover_interest(w, slot, SIDE_CLIENT) < 0 ||
-	    recover_interest(w, slot, SIDE_BACKEND) < 0) {
+	if (interest_recover(w, slot) < 0) {
 		conn_close(w, slot, REASON_ERROR, END_RESET);
 		return;
 	}

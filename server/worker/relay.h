@@ -1,14 +1,11 @@
 /*
  * relay - what happens to a connection once its backend is there.
  *
- * Runs in: worker.  Drives the two flows of a connection, tells epoll what
- * they wait for, and passes resets on.
+ * Runs in: worker.  Drives the two flows of a connection and passes resets on.
  *
  * Invariants
  *  R1  A reset is passed on as a reset, after all bytes that were received
  *      before it.
- *  R2  Interest is asked for only while it can be acted on, so that nothing
- *      level-triggered spins.
  */
 #ifndef SRVD_WORKER_RELAY_H
 #define SRVD_WORKER_RELAY_H
