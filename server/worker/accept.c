@@ -24,6 +24,9 @@
 #define RESUME_MS 20
 #define SHORT_MS  100
 
+/* A full gateway or service is logged at most so often. */
+#define FULL_SAID_MS 10000
+
 enum accept_result {
 	ACCEPT_TAKEN,
 	ACCEPT_EMPTY, /* nobody is queued any more */
@@ -122,18 +125,36 @@ gateway_connections(const struct worker *w)
 	return live_at(w, offsetof(struct board_row, connections));
 }
 
+/* A limit that clients run into again and again is told of now and then. */
+static void
+say_full(struct worker *w, const char *whose, uint32_t limit)
+{
+	if (w->full_ms != 0 && w->now_ms - w->full_ms < FULL_SAID_MS)
+		return;
+	w->full_ms = w->now_ms;
+	log_warn("max_connections of %s is reached: new connections wait in "
+		 "the backlog until some end max_connections=%u",
+	    whose, limit);
+}
+
 static bool
-is_at_limit(const struct worker *w, const struct plan_listener *listener)
+is_at_limit(struct worker *w, const struct plan_listener *listener)
 {
 	const struct plan_service *service =
 	    plan_service(w->plan, listener->service);
+	size_t offset =
+	    offsetof(struct board_row, services[listener->service].connections);
 
-	return gateway_connections(w) >= w->plan->max_connections ||
-	    (service->max_connections != 0 &&
-		live_at(w,
-		    offsetof(struct board_row,
-			services[listener->service].connections)) >=
-		    service->max_connections);
+	if (gateway_connections(w) >= w->plan->max_connections) {
+		say_full(w, "the gateway", w->plan->max_connections);
+		return true;
+	}
+	if (service->max_connections == 0 ||
+	    live_at(w, offset) < service->max_connections)
+		return false;
+	say_full(w, plan_string(w->plan, service->name),
+	    service->max_connections);
+	return true;
 }
 
 /* A socket shared with the other workers is left to them once by whoever has

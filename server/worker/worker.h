@@ -59,6 +59,7 @@ struct worker {
 	uint32_t paused;    /* listening sockets that are */
 	uint64_t resume_ms; /* when to look at them again */
 	bool is_short;      /* of descriptors, and said so */
+	uint64_t full_ms;   /* when a reached limit was last told of */
 	uint32_t postponed; /* clients for whom no backend's socket could be
 			      * had: no others are accepted meanwhile */
 	pid_t holder_pid;   /* our parent's, as long as it lives */
