@@ -77,6 +77,11 @@ timers_set(struct timers *t, uint32_t number, uint64_t due_ms)
 	timers_cancel(t, number);
 	if (tick < t->tick)
 		tick = t->tick;
+	/* Far ones stand in a bucket that comes round sooner. */
+	if (tick >= t->tick + TIMERS_BUCKETS)
+		tick = t->tick + (tick - t->tick) % TIMERS_BUCKETS;
+	if (tick < t->soonest)
+		t->soonest = tick;
 	t->entries[number].due_ms = due_ms == 0 ? 1 : due_ms;
 	link_entry(t, number, (uint32_t)(tick % TIMERS_BUCKETS));
 	t->set++;
@@ -123,19 +128,20 @@ timers_run(struct timers *t, uint64_t now_ms, timers_due_fn *due, void *arg)
 }
 
 uint32_t
-timers_wait(const struct timers *t, uint64_t now_ms, uint32_t limit_ms)
+timers_wait(struct timers *t, uint64_t now_ms, uint32_t limit_ms)
 {
 	uint64_t last = (now_ms + limit_ms) / TIMERS_TICK_MS;
+	uint64_t tick = t->soonest < t->tick ? t->tick : t->soonest;
 
 	if (t->set == 0)
 		return limit_ms;
 	if (last >= t->tick + TIMERS_BUCKETS)
 		last = t->tick + TIMERS_BUCKETS - 1;
-	for (uint64_t tick = t->tick; tick <= last; tick++) {
-		uint64_t at = tick * TIMERS_TICK_MS;
-
-		if (t->buckets[tick % TIMERS_BUCKETS] != 0)
-			return at <= now_ms ? 0 : (uint32_t)(at - now_ms);
-	}
-	return limit_ms;
+	while (tick <= last && t->buckets[tick % TIMERS_BUCKETS] == 0)
+		tick++;
+	t->soonest = tick;
+	if (tick > last)
+		return limit_ms;
+	tick *= TIMERS_TICK_MS;
+	return tick <= now_ms ? 0 : (uint32_t)(tick - now_ms);
 }

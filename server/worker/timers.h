@@ -27,8 +27,9 @@ struct timer_entry {
 struct timers {
 	struct timer_entry *entries; /* by number; touched as used */
 	uint32_t count;
-	uint32_t set;  /* how many are */
-	uint64_t tick; /* all buckets before it have been run */
+	uint32_t set;     /* how many are */
+	uint64_t tick;    /* all buckets before it have been run */
+	uint64_t soonest; /* no bucket from tick to before it has an entry */
 	uint32_t buckets[TIMERS_BUCKETS + 1]; /* the last: expired ones */
 };
 
@@ -48,7 +49,6 @@ void timers_run(struct timers *t, uint64_t now_ms, timers_due_fn *due,
 
 /* Milliseconds from now_ms to when a run may find something, at most
  * limit_ms. */
-uint32_t timers_wait(const struct timers *t, uint64_t now_ms,
-    uint32_t limit_ms);
+uint32_t timers_wait(struct timers *t, uint64_t now_ms, uint32_t limit_ms);
 
 #endif

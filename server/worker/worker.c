@@ -117,7 +117,7 @@ dispatch(struct worker *w, int count)
 }
 
 static uint32_t
-wait_ms(const struct worker *w)
+wait_ms(struct worker *w)
 {
 	uint32_t limit = WAIT_MAX_MS;
 	uint64_t watchdog = w->head->watchdog_ms;
@@ -147,14 +147,23 @@ stop_if_drained(struct worker *w)
 	w->is_done = w->live == 0;
 }
 
+static void
+show_life(struct worker *w)
+{
+	_Atomic uint64_t *beat = &w->head->beat;
+
+	atomic_store_explicit(beat,
+	    atomic_load_explicit(beat, memory_order_relaxed) + 1,
+	    memory_order_relaxed);
+}
+
 static int
 serve(struct worker *w)
 {
 	int count;
 
 	while (!w->is_done) {
-		atomic_fetch_add_explicit(&w->head->beat, 1,
-		    memory_order_relaxed);
+		show_life(w);
 		count = poller_wait(wait_ms(w));
 		if (count < 0)
 			abort();
