@@ -17,6 +17,7 @@
 #include "server/master/courier.h"
 #include "server/master/deaths.h"
 #include "server/master/master.h"
+#include "server/master/orphans.h"
 #include "server/master/spawn.h"
 
 #define CHECK_MS       1000
@@ -204,6 +205,9 @@ on_holder_end(struct body_ref *ref)
 	if (ref->channel_fd >= 0)
 		courier_receive(ref);
 	ref->holder_pid = 0;
+	/* Or one that has not even got to that. */
+	if (ref->worker_pidfd < 0)
+		courier_greet(ref, orphans_find(&ref->master->bodies));
 	if (ref->worker_pidfd < 0 ||
 	    syscall(SYS_pidfd_send_signal, ref->worker_pidfd, 0, NULL, 0) < 0) {
 		end_body(ref);
@@ -220,14 +224,27 @@ on_holder_end(struct body_ref *ref)
 	    ref->index);
 }
 
+static struct body_ref *
+find_holder(struct master *m, pid_t pid)
+{
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		if (m->bodies.refs[i].holder_pid == pid)
+			return &m->bodies.refs[i];
+	}
+	return NULL;
+}
+
 void
 bodies_reap(struct master *m)
 {
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		struct body_ref *ref = &m->bodies.refs[i];
+	struct body_ref *ref;
+	pid_t pid;
 
-		if (ref->holder_pid != 0 &&
-		    waitpid(ref->holder_pid, NULL, WNOHANG) == ref->holder_pid)
+	/* Others than holders are workers that lost theirs: their pidfds
+	 * tell what is to be known. */
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		ref = find_holder(m, pid);
+		if (ref != NULL)
 			on_holder_end(ref);
 	}
 }
@@ -359,11 +376,13 @@ bodies_kill(struct master *m)
 			(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd,
 			    SIGKILL, NULL, 0);
 	}
+	orphans_end(&m->bodies);
 }
 
 void
 bodies_release(struct master *m)
 {
+	orphans_end(&m->bodies);
 	for (uint32_t i = 0; i < m->bodies.count; i++)
 		drop_body(&m->bodies.refs[i]);
 	loop_timer_cancel(m->loop, &m->bodies.check_timer);

@@ -75,11 +75,11 @@ parent_of(pid_t pid)
 
 /*
  * The kernel says who sent the hello.  That it is a child of our holder, or
- * of ours since that died, is checked after the pidfd is there, so that a number that was given to
- * another process meanwhile is not taken for it (M1).
+ * of ours since that died, is checked after the pidfd is there, so that a
+ * number that was given to another process meanwhile is not taken for it (M1).
  */
-static void
-greet(struct body_ref *ref, pid_t pid)
+void
+courier_greet(struct body_ref *ref, pid_t pid)
 {
 	pid_t parent;
 	int fd;
@@ -233,7 +233,7 @@ courier_order(struct body_ref *ref)
 static void
 on_hello(struct body_ref *ref, pid_t pid)
 {
-	greet(ref, pid);
+	courier_greet(ref, pid);
 	ref->is_plan_sent = false;
 	ref->next_socket = 0;
 	ref->is_told = false;

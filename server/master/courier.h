@@ -21,6 +21,9 @@ must_check int courier_open(struct body_ref *ref, int *theirs);
 /* Close the channel, forget the worker. */
 void courier_close(struct body_ref *ref);
 
+/* This process is the body's worker now, if it can be. */
+void courier_greet(struct body_ref *ref, pid_t pid);
+
 /* Take what the worker has sent, without waiting for the loop. */
 void courier_receive(struct body_ref *ref);
 

@@ -1,0 +1,79 @@
+/*
+ * orphans - workers whose holder died before the master knew them; orphans.h.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/master/body_ref.h"
+#include "server/master/orphans.h"
+
+static bool
+is_known(const struct bodies *bodies, pid_t pid)
+{
+	for (uint32_t i = 0; i < bodies->count; i++) {
+		const struct body_ref *ref = &bodies->refs[i];
+
+		if (ref->holder_pid == pid || ref->worker_pid == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Other children may have been there before we were executed. */
+static bool
+is_ours(pid_t pid)
+{
+	char path[64];
+	char name[32] = "";
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fgets(name, sizeof(name), file) == NULL)
+		name[0] = '\0';
+	(void)fclose(file);
+	return strncmp(name, "srvd: ", strlen("srvd: ")) == 0;
+}
+
+pid_t
+orphans_find(const struct bodies *bodies)
+{
+	char path[64];
+	char word[32];
+	pid_t found = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    getpid());
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	while (found == 0 && fscanf(file, "%31s", word) == 1) {
+		pid_t pid = (pid_t)strtol(word, NULL, 10);
+
+		if (pid > 0 && !is_known(bodies, pid) && is_ours(pid))
+			found = pid;
+	}
+	(void)fclose(file);
+	return found;
+}
+
+void
+orphans_end(const struct bodies *bodies)
+{
+	pid_t pid;
+
+	while ((pid = orphans_find(bodies)) != 0) {
+		(void)kill(pid, SIGKILL);
+		if (waitpid(pid, NULL, 0) < 0 && errno != EINTR)
+			return;
+	}
+}
