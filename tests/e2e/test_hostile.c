@@ -45,13 +45,21 @@ attacked_start(struct attacked *a, int way)
 	gateway_address(&a->gateway, "echo", 0, a->address);
 }
 
+static void
+expect_hello(int fd)
+{
+	char word[6];
+
+	net_receive(fd, word, 5);
+	ck_assert_int_eq(memcmp(word, "hello", 5), 0);
+}
+
 /* The good worker's share of connections is served, byte for byte. */
 static void
 expect_service(const struct attacked *a)
 {
 	unsigned served = 0;
 	int fds[CONNECTIONS];
-	char word[6];
 
 	for (int i = 0; i < CONNECTIONS; i++) {
 		fds[i] = net_connect(a->address);
@@ -60,8 +68,7 @@ expect_service(const struct attacked *a)
 	e2e_pause(300);
 	for (int i = 0; i < CONNECTIONS; i++) {
 		if (!net_is_silent(fds[i], 1)) {
-			net_receive(fds[i], word, 5);
-			ck_assert_int_eq(memcmp(word, "hello", 5), 0);
+			expect_hello(fds[i]);
 			served++;
 		}
 		close(fds[i]);

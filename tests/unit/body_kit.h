@@ -85,14 +85,14 @@ kit_memory(struct kit *kit)
 	int body_fd = body_create(&spec);
 	int read_fd;
 
-	child_check(body_fd >= 0 && body_map(body_fd, 1, &w->body) == 0);
+	CHILD_CHECK(body_fd >= 0 && body_map(body_fd, 1, &w->body) == 0);
 	w->head = w->body.head;
-	child_check(board_create(&kit->board_fd, &read_fd) == 0);
-	child_check(board_map(read_fd, &kit->board) == 0);
+	CHILD_CHECK(board_create(&kit->board_fd, &read_fd) == 0);
+	CHILD_CHECK(board_map(read_fd, &kit->board) == 0);
 	w->board = &kit->board;
 	w->row = board_map_row(kit->board_fd, 0);
 	kit->board_head = board_map_head(kit->board_fd);
-	child_check(w->row != NULL && kit->board_head != NULL);
+	CHILD_CHECK(w->row != NULL && kit->board_head != NULL);
 	(void)close(body_fd);
 	(void)close(read_fd);
 	w->now_ms = kit_now_ms();
@@ -101,7 +101,7 @@ kit_memory(struct kit *kit)
 	w->free_slots = calloc(KIT_SLOTS + 1, sizeof(uint32_t));
 	w->starved.slots = calloc(KIT_SLOTS + 1, sizeof(uint32_t));
 	w->starved.queued = calloc(KIT_SLOTS + 1, 1);
-	child_check(timers_init(&w->timers, KIT_SLOTS, w->now_ms) == 0);
+	CHILD_CHECK(timers_init(&w->timers, KIT_SLOTS, w->now_ms) == 0);
 	log_open(kit_log, LEVEL_DEBUG);
 }
 
@@ -113,17 +113,17 @@ kit_table(struct kit *kit)
 	int pair[2];
 	int fd;
 
-	child_check(high >= 0);
+	CHILD_CHECK(high >= 0);
 	(void)close_range(BODY_FD_CHANNEL, (unsigned)high - 1, 0);
 	(void)close_range((unsigned)high + 1, ~0U, 0);
 	fd = open("/dev/null", O_RDWR);
-	child_check(dup2(fd, BODY_FD_NULL) == BODY_FD_NULL);
-	child_check(dup2(fd, BODY_FD_OUT) == BODY_FD_OUT);
+	CHILD_CHECK(dup2(fd, BODY_FD_NULL) == BODY_FD_NULL);
+	CHILD_CHECK(dup2(fd, BODY_FD_OUT) == BODY_FD_OUT);
 	(void)close(fd);
-	child_check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
-	child_check(pair[0] == BODY_FD_CHANNEL);
+	CHILD_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	CHILD_CHECK(pair[0] == BODY_FD_CHANNEL);
 	fd = epoll_create1(EPOLL_CLOEXEC);
-	child_check(fd >= 0 && dup2(fd, BODY_FD_EPOLL) == BODY_FD_EPOLL);
+	CHILD_CHECK(fd >= 0 && dup2(fd, BODY_FD_EPOLL) == BODY_FD_EPOLL);
 	(void)close_range(BODY_FD_FREE, (unsigned)high - 1, 0);
 	kit->plan_fd = high;
 	kit_memory(kit);
@@ -154,8 +154,9 @@ kit_revive(struct kit *kit)
 	w->starved.slots = old.starved.slots;
 	w->starved.queued = old.starved.queued;
 	memset(w->starved.queued, 0, KIT_SLOTS + 1);
+	free(old.turns);
 	timers_release(&old.timers);
-	child_check(timers_init(&w->timers, KIT_SLOTS, w->now_ms) == 0);
+	CHILD_CHECK(timers_init(&w->timers, KIT_SLOTS, w->now_ms) == 0);
 }
 
 static inline bool

@@ -2,7 +2,7 @@
  * child - tests that must happen in a process of their own: because it
  * aborts, loses its privileges, or has its descriptors closed.
  *
- * A child says what is wrong with child_check() (Check's assertions need a
+ * A child says what is wrong with CHILD_CHECK() (Check's assertions need a
  * descriptor that a sweep would close), and ends with status 0 if nothing is.
  */
 #ifndef SRVD_TESTS_CHILD_H
@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,15 +19,14 @@
 
 #define CHILD_FAILED 99
 
-#define child_check(condition)                                      \
-	do {                                                        \
-		if (!(condition))                                   \
-			child_fail(__FILE__, __LINE__, #condition); \
-	} while (0)
+#define CHILD_CHECK(condition) \
+	child_check_at((condition), __FILE__, __LINE__, #condition)
 
-no_return static inline void
-child_fail(const char *file, int line, const char *what)
+static inline void
+child_check_at(bool is_so, const char *file, int line, const char *what)
 {
+	if (is_so)
+		return;
 	(void)dprintf(STDERR_FILENO, "%s:%d: not so: %s\n", file, line, what);
 	_exit(CHILD_FAILED);
 }

@@ -92,8 +92,17 @@ rig_pump_until(struct rig *rig, enum flow_result wanted)
 static inline void
 rig_fill_sink(struct rig *rig)
 {
+	static const int bytes = 32768;
 	uint64_t before;
 
+	/* A buffer of a set size: the kernel makes others larger as it sees
+	 * fit, at any later time. */
+	ck_assert_int_eq(setsockopt(rig->ends.sink_fd, SOL_SOCKET, SO_SNDBUF,
+			     &bytes, sizeof(bytes)),
+	    0);
+	ck_assert_int_eq(setsockopt(rig->out_fd, SOL_SOCKET, SO_RCVBUF, &bytes,
+			     sizeof(bytes)),
+	    0);
 	/* What is on its way makes room once more. */
 	do {
 		before = rig->sent;

@@ -15,7 +15,7 @@ static uint32_t kept;
 static inline int
 keep(int fd)
 {
-	child_check(fd >= BODY_FD_FREE);
+	CHILD_CHECK(fd >= BODY_FD_FREE);
 	kit.w.head->listener_fd[BODY_LISTENERS_MAX - 1 - kept++] = fd;
 	return fd;
 }
@@ -43,7 +43,7 @@ give_socket(struct slot *slot, enum side side)
 {
 	int pair[2];
 
-	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
+	CHILD_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
 	    0);
 	slot->fd[side] = pair[0];
 	return keep(pair[1]);
@@ -77,14 +77,14 @@ put_pipe(const char *bytes)
 
 		if (pipe->state != PIPE_NONE)
 			continue;
-		child_check(pipe2(pipe->fd, O_NONBLOCK) == 0);
-		child_check(write(pipe->fd[1], bytes, strlen(bytes)) ==
+		CHILD_CHECK(pipe2(pipe->fd, O_NONBLOCK) == 0);
+		CHILD_CHECK(write(pipe->fd[1], bytes, strlen(bytes)) ==
 		    (ssize_t)strlen(bytes));
 		pipe->bytes = 65536;
 		pipe->state = PIPE_READY;
 		return (uint16_t)(i + 1);
 	}
-	child_check(false);
+	CHILD_CHECK(false);
 	return 0;
 }
 
@@ -93,9 +93,9 @@ expect_read(int fd, const char *bytes)
 {
 	char seen[64] = "";
 
-	child_check(recv(fd, seen, sizeof(seen) - 1, MSG_DONTWAIT) ==
+	CHILD_CHECK(recv(fd, seen, sizeof(seen) - 1, MSG_DONTWAIT) ==
 	    (ssize_t)strlen(bytes));
-	child_check(strcmp(seen, bytes) == 0);
+	CHILD_CHECK(strcmp(seen, bytes) == 0);
 }
 
 static inline uint32_t

@@ -131,7 +131,7 @@ say_hello(void *arg)
 	(void)arg;
 	channel_init(&hello, CHANNEL_HELLO);
 	hello.generation = (uint64_t)getpid();
-	child_check(channel_send(ends[1], &hello, NULL, 0) == 0);
+	CHILD_CHECK(channel_send(ends[1], &hello, NULL, 0) == 0);
 }
 
 /* As of a new worker on its predecessor's socket. */

@@ -69,20 +69,20 @@ close_all_but(const int *kept, size_t count)
 
 	/* Every number below 200 is open, and a few above. */
 	for (int n = 0; n < 200; n++)
-		child_check(is_open(n) || dup2(STDERR_FILENO, n) == n);
-	child_check(dup2(STDERR_FILENO, 500) == 500);
-	child_check(dup2(STDERR_FILENO, 900) == 900);
+		CHILD_CHECK(is_open(n) || dup2(STDERR_FILENO, n) == n);
+	CHILD_CHECK(dup2(STDERR_FILENO, 500) == 500);
+	CHILD_CHECK(dup2(STDERR_FILENO, 900) == 900);
 
-	child_check(claims_init(&claims) == 0);
+	CHILD_CHECK(claims_init(&claims) == 0);
 	for (size_t i = 0; i < count; i++)
-		child_check(claims_add(&claims, kept[i]));
+		CHILD_CHECK(claims_add(&claims, kept[i]));
 	claims_close_gaps(&claims);
 	for (int n = 0; n < 1000; n++) {
 		bool is_kept = n < BODY_FD_FREE;
 
 		for (size_t i = 0; i < count; i++)
 			is_kept = is_kept || kept[i] == n;
-		child_check(is_open(n) == is_kept);
+		CHILD_CHECK(is_open(n) == is_kept);
 	}
 	claims_release(&claims);
 }

@@ -244,6 +244,7 @@ send_descriptors(const struct client *client, int count)
 	struct cmsghdr *cmsg = &control.align;
 	size_t size = sizeof(int) * (size_t)count;
 
+	memset(&control, 0, sizeof(control));
 	for (int i = 0; i < count; i++)
 		fds[i] = STDERR_FILENO;
 	msg.msg_control = control.bytes;

@@ -139,16 +139,18 @@ START_TEST(a_damaged_record_reaches_nothing)
 	    {129, 3, 0, 16, 7},
 	    {129, 4, 1, 16, 7},
 	};
-	static struct board_row before;
+	static char before[sizeof(struct board_row)];
+	const char *row;
 
 	begin();
 	slot->tally = 1;
 	count_recover(&kit.w);
-	memcpy(&before, kit.w.row, sizeof(before));
+	row = (const char *)kit.w.row;
+	memcpy(before, row, sizeof(before));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		kit.w.head->redo = bad[i];
 		count_recover(&kit.w);
-		ck_assert(memcmp(&before, kit.w.row, sizeof(before)) == 0);
+		ck_assert(memcmp(before, row, sizeof(before)) == 0);
 	}
 }
 END_TEST

@@ -7,8 +7,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* The unit tests are not linked with the holder's library. */
-#include "server/holder/drop.c"
+#include "server/holder/drop.h"
+#include "server/state/plan.h"
 #include "tests/unit/child.h"
 
 #define SKIPPED 77
@@ -21,10 +21,10 @@ expect_line(const char *wanted)
 	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 
-	child_check(n > 0);
+	CHILD_CHECK(n > 0);
 	(void)close(fd);
 	text[n] = '\0';
-	child_check(strstr(text, wanted) != NULL);
+	CHILD_CHECK(strstr(text, wanted) != NULL);
 }
 
 static void
@@ -32,9 +32,9 @@ expect_dropped(void)
 {
 	struct rlimit core;
 
-	child_check(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
-	child_check(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
-	child_check(getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0);
+	CHILD_CHECK(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+	CHILD_CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	CHILD_CHECK(getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0);
 	expect_line("CapEff:\t0000000000000000\n");
 	expect_line("CapPrm:\t0000000000000000\n");
 	expect_line("CapInh:\t0000000000000000\n");
@@ -48,8 +48,8 @@ stay(void *arg)
 	uid_t uid = getuid();
 
 	(void)arg;
-	child_check(drop_privileges(&spec) == 0);
-	child_check(getuid() == uid);
+	CHILD_CHECK(drop_privileges(&spec) == 0);
+	CHILD_CHECK(getuid() == uid);
 	expect_dropped();
 }
 
@@ -73,14 +73,14 @@ become_nobody(void *arg)
 	uid_t id[3];
 
 	(void)arg;
-	child_check(drop_privileges(&spec) == 0);
-	child_check(getresuid(&id[0], &id[1], &id[2]) == 0);
-	child_check(id[0] == NOBODY && id[1] == NOBODY && id[2] == NOBODY);
-	child_check(getresgid(&id[0], &id[1], &id[2]) == 0);
-	child_check(id[0] == NOBODY && id[1] == NOBODY && id[2] == NOBODY);
-	child_check(getgroups(ARRAY_LEN(seen), seen) == 2);
-	child_check(seen[0] == 4711 && seen[1] == 4712);
-	child_check(setuid(0) < 0 && seteuid(0) < 0 && setgid(0) < 0 &&
+	CHILD_CHECK(drop_privileges(&spec) == 0);
+	CHILD_CHECK(getresuid(&id[0], &id[1], &id[2]) == 0);
+	CHILD_CHECK(id[0] == NOBODY && id[1] == NOBODY && id[2] == NOBODY);
+	CHILD_CHECK(getresgid(&id[0], &id[1], &id[2]) == 0);
+	CHILD_CHECK(id[0] == NOBODY && id[1] == NOBODY && id[2] == NOBODY);
+	CHILD_CHECK(getgroups(ARRAY_LEN(seen), seen) == 2);
+	CHILD_CHECK(seen[0] == 4711 && seen[1] == 4712);
+	CHILD_CHECK(setuid(0) < 0 && seteuid(0) < 0 && setgid(0) < 0 &&
 	    setgroups(0, NULL) < 0);
 	expect_dropped();
 }
@@ -97,7 +97,7 @@ too_many_groups(void *arg)
 	};
 
 	(void)arg;
-	child_check(drop_privileges(&spec) < 0);
+	CHILD_CHECK(drop_privileges(&spec) < 0);
 }
 
 START_TEST(root_becomes_nobody)
@@ -115,8 +115,8 @@ not_allowed(void *arg)
 
 	(void)arg;
 	if (geteuid() == 0)
-		child_check(setresuid(NOBODY, NOBODY, NOBODY) == 0);
-	child_check(drop_privileges(&spec) < 0);
+		CHILD_CHECK(setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	CHILD_CHECK(drop_privileges(&spec) < 0);
 }
 
 START_TEST(who_may_not_is_told)

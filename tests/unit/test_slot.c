@@ -42,7 +42,7 @@ change_conn(void *arg)
 	struct slot slot = {.state = pair->from};
 
 	slot_set_state(&slot, (enum conn_state)pair->to);
-	child_check(slot.state == pair->to);
+	CHILD_CHECK(slot.state == pair->to);
 }
 
 static void
@@ -52,15 +52,15 @@ change_flow(void *arg)
 	struct flow flow = {.state = pair->from};
 
 	flow_set_state(&flow, (enum flow_state)pair->to);
-	child_check(flow.state == pair->to);
+	CHILD_CHECK(flow.state == pair->to);
 }
 
 /* Also numbers that are no states, as a damaged slot may have them. */
 START_TEST(connections_change_as_the_table_says)
 {
-	for (uint8_t from = 0; from < CONN_STATES + 2; from++) {
-		for (uint8_t to = 0; to < CONN_STATES + 2; to++) {
-			struct pair pair = {from, to};
+	for (int from = 0; from < CONN_STATES + 2; from++) {
+		for (int to = 0; to < CONN_STATES + 2; to++) {
+			struct pair pair = {(uint8_t)from, (uint8_t)to};
 			bool may = from < CONN_STATES && to < CONN_STATES &&
 			    conn_may[from][to];
 
@@ -80,9 +80,9 @@ END_TEST
 
 START_TEST(flows_change_as_the_table_says)
 {
-	for (uint8_t from = 0; from < FLOW_STATES + 2; from++) {
-		for (uint8_t to = 0; to < FLOW_STATES + 2; to++) {
-			struct pair pair = {from, to};
+	for (int from = 0; from < FLOW_STATES + 2; from++) {
+		for (int to = 0; to < FLOW_STATES + 2; to++) {
+			struct pair pair = {(uint8_t)from, (uint8_t)to};
 			bool may = from < FLOW_STATES && to < FLOW_STATES &&
 			    flow_may[from][to];
 

@@ -45,25 +45,25 @@ each_state(void *arg)
 	slot[5]->flows[1].pipe = put_pipe("");
 	atomic_store(&kit.w.row->connections, 4711);
 
-	child_check(sweep(&kit.w) == 0);
-	child_check(slot[0]->state == CONN_FREE);
-	child_check(slot[1]->state == CONN_FREE);
-	child_check(slot[2]->state == CONN_RELAYING);
-	child_check(slot[3]->state == CONN_RELAYING);
-	child_check(relaying.slot->state == CONN_RELAYING);
-	child_check(slot[5]->state == CONN_FREE);
-	child_check(send(client[2], "x", 1, MSG_NOSIGNAL) == 1);
-	child_check(recv(client[5], &kept, 1, 0) == 0);
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(slot[0]->state == CONN_FREE);
+	CHILD_CHECK(slot[1]->state == CONN_FREE);
+	CHILD_CHECK(slot[2]->state == CONN_RELAYING);
+	CHILD_CHECK(slot[3]->state == CONN_RELAYING);
+	CHILD_CHECK(relaying.slot->state == CONN_RELAYING);
+	CHILD_CHECK(slot[5]->state == CONN_FREE);
+	CHILD_CHECK(send(client[2], "x", 1, MSG_NOSIGNAL) == 1);
+	CHILD_CHECK(recv(client[5], &kept, 1, 0) == 0);
 
-	child_check(live_in_row() == 3);
-	child_check(kit.w.live == 3 && kit.w.free_count == 3);
-	child_check(atomic_load(&kit.w.row->backends[0].connections) == 3);
-	child_check(atomic_load(&kit.w.row->services[0].accepted) == 2);
-	child_check(kit.w.head->pipes[0].state == PIPE_NONE);
-	child_check(kit.w.head->pipes[1].state == PIPE_READY);
-	child_check(kit.w.pipes.used == kit.w.pipes.free_count);
-	child_check(atomic_load(&kit.w.head->journal) == 0);
-	child_check(kit_lines == 0);
+	CHILD_CHECK(live_in_row() == 3);
+	CHILD_CHECK(kit.w.live == 3 && kit.w.free_count == 3);
+	CHILD_CHECK(atomic_load(&kit.w.row->backends[0].connections) == 3);
+	CHILD_CHECK(atomic_load(&kit.w.row->services[0].accepted) == 2);
+	CHILD_CHECK(kit.w.head->pipes[0].state == PIPE_NONE);
+	CHILD_CHECK(kit.w.head->pipes[1].state == PIPE_READY);
+	CHILD_CHECK(kit.w.pipes.used == kit.w.pipes.free_count);
+	CHILD_CHECK(atomic_load(&kit.w.head->journal) == 0);
+	CHILD_CHECK(kit_lines == 0);
 }
 
 START_TEST(each_state_is_gone_on_with)
@@ -81,9 +81,9 @@ no_plan(void *arg)
 	kit.w.head->plans[0].generation = 0;
 	(void)put_slot(0, CONN_ACCEPTING);
 	(void)put_relayed(1, CONN_RELAYING);
-	child_check(sweep(&kit.w) == 0);
-	child_check(kit.w.live == 0 && kit.w.free_count == 2);
-	child_check(kit.w.head->plans[0].fd == 0);
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(kit.w.live == 0 && kit.w.free_count == 2);
+	CHILD_CHECK(kit.w.head->plans[0].fd == 0);
 }
 
 START_TEST(without_a_plan_nothing_goes_on)
@@ -105,20 +105,20 @@ adoption(void *arg)
 	kit_table(&kit);
 	slot = put_slot(1, CONN_ACCEPTING);
 	(void)put_slot(2, CONN_ACCEPTING);
-	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
+	CHILD_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
 	    0);
 	/* The peer gets the other number, and what comes after is a gap. */
 	keep(pair[1]);
-	child_check(dup2(BODY_FD_NULL, 40) == 40);
+	CHILD_CHECK(dup2(BODY_FD_NULL, 40) == 40);
 	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_ACCEPT, 1));
 	atomic_store(&kit.w.head->deaths, 1);
 	kit.w.head->death.cause = DEATH_KILLED;
-	child_check(sweep(&kit.w) == 0);
-	child_check(slot->state == CONN_RELAYING);
-	child_check(slot->fd[SIDE_CLIENT] == pair[0]);
-	child_check(kit.w.live == 1);
-	child_check(!kit_is_open(40));
-	child_check(atomic_load(&kit.w.row->services[0].accepted) == 1);
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(slot->state == CONN_RELAYING);
+	CHILD_CHECK(slot->fd[SIDE_CLIENT] == pair[0]);
+	CHILD_CHECK(kit.w.live == 1);
+	CHILD_CHECK(!kit_is_open(40));
+	CHILD_CHECK(atomic_load(&kit.w.row->services[0].accepted) == 1);
 }
 
 START_TEST(an_accepted_socket_is_adopted)
@@ -145,14 +145,14 @@ no_adoption(void *arg)
 			char path[8];
 		} autobind = {.family = AF_UNIX};
 
-		child_check(bind(fd, (struct sockaddr *)&autobind,
+		CHILD_CHECK(bind(fd, (struct sockaddr *)&autobind,
 				sizeof(sa_family_t)) == 0);
-		child_check(listen(fd, 1) == 0);
+		CHILD_CHECK(listen(fd, 1) == 0);
 	}
 	atomic_store(&kit.w.head->journal, JOURNAL((enum journal_act)act, 0));
-	child_check(sweep(&kit.w) == 0);
-	child_check(kit.w.body.slots[0].state == CONN_FREE);
-	child_check(!kit_is_open(fd));
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(kit.w.body.slots[0].state == CONN_FREE);
+	CHILD_CHECK(!kit_is_open(fd));
 }
 
 START_TEST(other_strays_are_closed)
@@ -187,16 +187,16 @@ pipes_case(void *arg)
 	pipes[3].state = PIPE_MAKING;
 	memcpy(making, pipes[3].fd, sizeof(making));
 
-	child_check(sweep(&kit.w) == 0);
-	child_check(pipes[0].state == PIPE_READY);
-	child_check(pipes[1].state == PIPE_NONE);
-	child_check(!kit_is_open(pipes[1].fd[0]));
-	child_check(pipes[2].state == PIPE_READY);
-	child_check(pipes[3].state == PIPE_NONE);
-	child_check(!kit_is_open(making[0]) && !kit_is_open(making[1]));
-	child_check(kit.w.pipes.used == 2);
-	child_check(kit.w.pipes.free_count == 1 && kit.w.pipes.free[0] == 1);
-	child_check(r.slot->flows[FLOW_UP].pipe == 3);
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(pipes[0].state == PIPE_READY);
+	CHILD_CHECK(pipes[1].state == PIPE_NONE);
+	CHILD_CHECK(!kit_is_open(pipes[1].fd[0]));
+	CHILD_CHECK(pipes[2].state == PIPE_READY);
+	CHILD_CHECK(pipes[3].state == PIPE_NONE);
+	CHILD_CHECK(!kit_is_open(making[0]) && !kit_is_open(making[1]));
+	CHILD_CHECK(kit.w.pipes.used == 2);
+	CHILD_CHECK(kit.w.pipes.free_count == 1 && kit.w.pipes.free[0] == 1);
+	CHILD_CHECK(r.slot->flows[FLOW_UP].pipe == 3);
 }
 
 START_TEST(pipes_are_sorted)
@@ -217,9 +217,9 @@ unsized_pipe(void *arg)
 	kit_table(&kit);
 	(void)put_pipe("");
 	kit.w.head->pipes[0].bytes = 0;
-	child_check(sweep(&kit.w) == 0);
-	child_check(pipes_take(&kit.w.pipes, &number));
-	child_check(kit.w.head->pipes[number - 1].bytes > 0);
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(pipes_take(&kit.w.pipes, &number));
+	CHILD_CHECK(kit.w.head->pipes[number - 1].bytes > 0);
 }
 
 START_TEST(a_pipe_without_a_size_is_not_used)
@@ -250,21 +250,21 @@ stale_flow(void *arg)
 	r.slot->flows[FLOW_UP].pipe = put_pipe("abc");
 	r.slot->flows[FLOW_UP].pulled = stale->pulled;
 	r.slot->flows[FLOW_UP].moved = stale->moved;
-	child_check(send(r.client, "def", 3, 0) == 3);
+	CHILD_CHECK(send(r.client, "def", 3, 0) == 3);
 	if (stale->worked_on)
 		atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 0));
-	child_check(sweep(&kit.w) == 0);
+	CHILD_CHECK(sweep(&kit.w) == 0);
 	/* A damaged one is given up, with what its pipe holds. */
 	if (!stale->worked_on && stale->pulled - stale->moved != 3) {
-		child_check(r.slot->state == CONN_FREE);
-		child_check(kit.w.pipes.free_count == 0);
+		CHILD_CHECK(r.slot->state == CONN_FREE);
+		CHILD_CHECK(kit.w.pipes.free_count == 0);
 		return;
 	}
 	relay_on_event(&kit.w, r.slot, SIDE_BACKEND, EPOLLOUT);
 	relay_on_event(&kit.w, r.slot, SIDE_CLIENT, EPOLLIN);
 	expect_read(r.backend, "abcdef");
-	child_check(r.slot->flows[FLOW_UP].pipe == 0);
-	child_check(r.slot->flows[FLOW_UP].moved == 106);
+	CHILD_CHECK(r.slot->flows[FLOW_UP].pipe == 0);
+	CHILD_CHECK(r.slot->flows[FLOW_UP].moved == 106);
 }
 
 START_TEST(the_pipe_is_the_truth)
@@ -303,18 +303,18 @@ blame(void *arg)
 	kit.w.head->death.cause = b->cause;
 	atomic_store(&kit.w.head->deaths, 1);
 	atomic_store(&kit.w.head->journal, JOURNAL(b->act, 1));
-	child_check(sweep(&kit.w) == 0);
-	child_check(other.slot->state == CONN_RELAYING);
-	child_check((r.slot->state == CONN_FREE) == b->closes);
-	child_check(atomic_load(&kit.w.row->culprits) == b->closes);
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(other.slot->state == CONN_RELAYING);
+	CHILD_CHECK((r.slot->state == CONN_FREE) == b->closes);
+	CHILD_CHECK(atomic_load(&kit.w.row->culprits) == b->closes);
 	/* The counts say that the pipe is empty, and it is not. */
 	if (b->closes)
-		child_check(kit.w.head->pipes[0].state == PIPE_NONE);
-	child_check(kit.w.head->death.culprit ==
+		CHILD_CHECK(kit.w.head->pipes[0].state == PIPE_NONE);
+	CHILD_CHECK(kit.w.head->death.culprit ==
 	    (b->closes ? 1 + PLAN_WORKERS_MAX : 0));
-	child_check(live_in_row() == (b->closes ? 1 : 2));
+	CHILD_CHECK(live_in_row() == (b->closes ? 1 : 2));
 	if (b->closes)
-		child_check(r.slot->reason ==
+		CHILD_CHECK(r.slot->reason ==
 		    (b->cause == DEATH_WATCHDOG ? REASON_WATCHDOG
 						: REASON_CULPRIT));
 }
@@ -359,11 +359,11 @@ sweep_twice(void)
 	if (setjmp(death) == 0) {
 		log_open(die_of_a_line, LEVEL_DEBUG);
 		(void)!sweep(&kit.w);
-		child_check(false);
+		CHILD_CHECK(false);
 	}
 	kit_revive(&kit);
 	kit.w.head->death.cause = DEATH_KILLED;
-	child_check(sweep(&kit.w) == 0);
+	CHILD_CHECK(sweep(&kit.w) == 0);
 }
 
 static void
@@ -374,12 +374,12 @@ second_death_of_flow(void *arg)
 	(void)arg;
 	kit_table(&kit);
 	r = put_relayed(1, CONN_RELAYING);
-	child_check(send(r.client, "def", 3, 0) == 3);
+	CHILD_CHECK(send(r.client, "def", 3, 0) == 3);
 	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 1));
 	r.slot->flows[FLOW_UP].pipe = put_pipe("abc");
 	r.slot->flows[FLOW_UP].at_mark = 1;
 	sweep_twice();
-	child_check(r.slot->flows[FLOW_UP].at_mark == 0);
+	CHILD_CHECK(r.slot->flows[FLOW_UP].at_mark == 0);
 	expect_read(r.backend, "abcdef");
 }
 
@@ -392,13 +392,13 @@ second_death_of_accept(void *arg)
 	(void)arg;
 	kit_table(&kit);
 	slot = put_slot(1, CONN_ACCEPTING);
-	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
+	CHILD_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) ==
 	    0);
 	keep(pair[1]);
 	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_ACCEPT, 1));
 	sweep_twice();
-	child_check(slot->state == CONN_RELAYING);
-	child_check(slot->fd[SIDE_CLIENT] == pair[0]);
+	CHILD_CHECK(slot->state == CONN_RELAYING);
+	CHILD_CHECK(slot->fd[SIDE_CLIENT] == pair[0]);
 }
 
 /* What the first death left to be done is still done after a second one. */

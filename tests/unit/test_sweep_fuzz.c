@@ -39,9 +39,9 @@ sound_slot(struct slot *slot, uint32_t i)
 	int client[2];
 	int backend[2];
 
-	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+	CHILD_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 			client) == 0);
-	child_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+	CHILD_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 			backend) == 0);
 	memset(slot, 0, sizeof(*slot));
 	slot->id = 1 + (uint64_t)i * PLAN_WORKERS_MAX;
@@ -110,14 +110,14 @@ damage_slot(void *arg)
 	kit.w.head->slots_used = 3;
 	memcpy((char *)&slots[1] + damage->offset, &damage->value,
 	    damage->size);
-	child_check(sweep(&kit.w) == 0);
-	child_check(slots[0].state == CONN_RELAYING);
-	child_check(slots[1].state == CONN_FREE);
-	child_check(slots[2].state == CONN_RELAYING);
-	child_check(kit.w.live == 2);
-	child_check(atomic_load(&kit.w.row->connections) == 2);
-	child_check(kit_lines == 1);
-	child_check(strstr(kit_line, "damaged") != NULL);
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(slots[0].state == CONN_RELAYING);
+	CHILD_CHECK(slots[1].state == CONN_FREE);
+	CHILD_CHECK(slots[2].state == CONN_RELAYING);
+	CHILD_CHECK(kit.w.live == 2);
+	CHILD_CHECK(atomic_load(&kit.w.row->connections) == 2);
+	CHILD_CHECK(kit_lines == 1);
+	CHILD_CHECK(strstr(kit_line, "damaged") != NULL);
 }
 
 START_TEST(a_damaged_slot_costs_its_connection)
@@ -145,10 +145,10 @@ share_descriptor(void *arg)
 	sound_slot(&slots[1], 1);
 	slots[1].fd[SIDE_CLIENT] = slots[0].fd[SIDE_BACKEND];
 	kit.w.head->slots_used = 2;
-	child_check(sweep(&kit.w) == 0);
-	child_check(slots[0].state == CONN_RELAYING);
-	child_check(slots[1].state == CONN_FREE);
-	child_check(kit_is_open(slots[0].fd[SIDE_BACKEND]));
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(slots[0].state == CONN_RELAYING);
+	CHILD_CHECK(slots[1].state == CONN_FREE);
+	CHILD_CHECK(kit_is_open(slots[0].fd[SIDE_BACKEND]));
 }
 
 START_TEST(a_descriptor_belongs_to_one)
@@ -218,11 +218,11 @@ fuzz(void *arg)
 	(void)signal(SIGPIPE, SIG_IGN);
 	kit_table(&kit);
 	fuzz_once();
-	child_check(sweep(&kit.w) == 0);
+	CHILD_CHECK(sweep(&kit.w) == 0);
 	/* And once more, over what the first has left. */
 	kit_revive(&kit);
 	atomic_store(&kit.w.head->journal, JOURNAL(draw(4), draw(KIT_SLOTS)));
-	child_check(sweep(&kit.w) == 0);
+	CHILD_CHECK(sweep(&kit.w) == 0);
 }
 
 START_TEST(anything_is_survived)
