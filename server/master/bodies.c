@@ -180,15 +180,22 @@ static void
 end_body(struct body_ref *ref)
 {
 	struct master *m = ref->master;
+	uint32_t live =
+	    atomic_load(&board_row(&m->board, ref->index)->connections);
+	uint32_t before = ref->deaths;
 	bool is_last = true;
+	bool was_lost;
 
 	deaths_note(ref);
+	was_lost = ref->is_lost || ref->deaths == before;
 	ref->first_id = next_first_id(ref);
 	drop_body(ref);
 	if (m->phase == MASTER_SERVING) {
+		if (was_lost)
+			deaths_lost(ref);
 		log_error("worker %u's body is gone with its connections, a "
-			  "new one is started",
-		    ref->index);
+			  "new one is started connections=%u",
+		    ref->index, live);
 		start_later(ref);
 		return;
 	}
@@ -332,16 +339,6 @@ bodies_start(struct master *m, uint32_t count)
 	m->bodies.check_timer = (struct loop_timer){.due = on_check, .arg = m};
 	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);
 	return 0;
-}
-
-bool
-bodies_follow(const struct master *m, uint64_t generation)
-{
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		if (m->bodies.refs[i].acknowledged != generation)
-			return false;
-	}
-	return true;
 }
 
 /* Orders to all */

@@ -11,7 +11,6 @@
 #ifndef SRVD_MASTER_BODIES_H
 #define SRVD_MASTER_BODIES_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/attr.h"
@@ -29,9 +28,6 @@ void bodies_reap(struct master *m);
 void bodies_tell(struct master *m);
 /* They had their time. */
 void bodies_kill(struct master *m);
-
-/* Have all acknowledged this generation? */
-bool bodies_follow(const struct master *m, uint64_t generation);
 
 void bodies_release(struct master *m);
 

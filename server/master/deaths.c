@@ -1,8 +1,10 @@
 /*
  * deaths - how workers died; see deaths.h.
  */
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/attr.h"
 #include "common/log.h"
@@ -38,6 +40,43 @@ has_retired(const struct body_death *death)
 	return death->cause == DEATH_EXIT && death->status == WORKER_EXIT_DONE;
 }
 
+static void
+say_death(const struct body_ref *ref)
+{
+	const struct body_death *death = &ref->death;
+	const char *name = sigabbrev_np(death->status);
+
+	if (death->cause == DEATH_EXIT)
+		log_warn("worker %u died, a successor takes over cause=exit "
+			 "status=%d",
+		    ref->index, death->status);
+	else if (death->fault_address != 0)
+		log_warn("worker %u died, a successor takes over cause=%s "
+			 "signal=SIG%s address=0x%llx",
+		    ref->index, deaths_cause(ref), name == NULL ? "?" : name,
+		    (unsigned long long)death->fault_address);
+	else
+		log_warn("worker %u died, a successor takes over cause=%s "
+			 "signal=SIG%s",
+		    ref->index, deaths_cause(ref), name == NULL ? "?" : name);
+}
+
+void
+deaths_lost(struct body_ref *ref)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	ref->respawns++;
+	ref->has_death = true;
+	ref->death = (struct body_death){
+	    .cause = DEATH_KILLED,
+	    .status = SIGKILL,
+	    .at_us =
+		(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000,
+	};
+}
+
 void
 deaths_note(struct body_ref *ref)
 {
@@ -59,9 +98,7 @@ deaths_note(struct body_ref *ref)
 		ref->death.status = 0;
 	ref->respawns += died <= DEATHS_AT_ONCE ? died : 1;
 	ref->has_death = true;
-	log_warn("worker %u died cause=%s status=%d address=0x%llx", ref->index,
-	    deaths_cause(ref), ref->death.status,
-	    (unsigned long long)ref->death.fault_address);
+	say_death(ref);
 }
 
 void

@@ -13,6 +13,9 @@
  * down how, count and log it.  Else the successor's hello comes here again. */
 void deaths_note(struct body_ref *ref);
 
+/* Holder and worker are both gone, and nobody wrote down how. */
+void deaths_lost(struct body_ref *ref);
+
 /* Bring up to date what can change without such an event: who the culprit
  * was, and deaths of workers that never got to say hello. */
 void deaths_look(struct body_ref *ref);

@@ -187,6 +187,26 @@ open_unix(struct listener_group *group, const struct plan_listener *listener)
 }
 
 static void
+describe_owner(const struct addr *addr, char *text, size_t size)
+{
+	char name[128];
+	pid_t pid = port_owner(addr, name, sizeof(name));
+
+	if (pid == getpid())
+		(void)snprintf(text, size,
+		    "; another listener of this configuration has it");
+	else if (pid != 0 && strncmp(name, "srvd: ", strlen("srvd: ")) == 0)
+		(void)snprintf(text, size,
+		    "; it is held by %s (process %d), of a srvd that runs or "
+		    "whose master was killed: then end its holders first, "
+		    "and its workers, with SIGKILL",
+		    name, pid);
+	else if (pid != 0)
+		(void)snprintf(text, size, "; it is held by %s (process %d)",
+		    name, pid);
+}
+
+static void
 explain(const struct plan *plan, const struct listener_group *group, int rc,
     char *why, size_t why_size)
 {
@@ -194,10 +214,10 @@ explain(const struct plan *plan, const struct listener_group *group, int rc,
 	    plan_listener(plan, group->listener);
 	const char *service =
 	    plan_string(plan, plan_service(plan, listener->service)->name);
-	char owner[128] = "";
+	char owner[384] = "";
 
 	if (rc == -EADDRINUSE)
-		port_owner(&group->bound, owner, sizeof(owner));
+		describe_owner(&group->bound, owner, sizeof(owner));
 	if (rc == -EEXIST)
 		(void)snprintf(why, why_size,
 		    "service %s can't listen on %s: there is a file of "
@@ -205,9 +225,8 @@ explain(const struct plan *plan, const struct listener_group *group, int rc,
 		    service, plan_string(plan, listener->text));
 	else
 		(void)snprintf(why, why_size,
-		    "service %s can't listen on %s: %s%s%s", service,
-		    plan_string(plan, listener->text), strerror(-rc),
-		    owner[0] == '\0' ? "" : "; it is held by ", owner);
+		    "service %s can't listen on %s: %s%s", service,
+		    plan_string(plan, listener->text), strerror(-rc), owner);
 }
 
 /* "*" is 0.0.0.0 and, as the second socket with the same port, [::]. */

@@ -217,6 +217,12 @@ logger_write_worker(enum log_level level, uint32_t number, const char *line)
 	logger_write(level, log_printable(text));
 }
 
+bool
+logger_is_stderr(void)
+{
+	return logger.fd == STDERR_FILENO;
+}
+
 uint64_t
 logger_dropped(void)
 {

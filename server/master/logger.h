@@ -7,6 +7,8 @@
 #ifndef SRVD_MASTER_LOGGER_H
 #define SRVD_MASTER_LOGGER_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/attr.h"
@@ -29,6 +31,8 @@ void logger_write(enum log_level level, const char *line);
 /* A line of worker number's. */
 void logger_write_worker(enum log_level level, uint32_t number,
     const char *line);
+
+bool logger_is_stderr(void);
 
 /* Lines dropped so far. */
 uint64_t logger_dropped(void);

@@ -67,9 +67,12 @@ master_stop(struct master *m, uint64_t drain_ms)
 		return;
 	if (phase == MASTER_STOPPING)
 		drain_ms = 0;
-	log_info("stopping: %s",
-	    drain_ms == 0 ? "connections are closed"
-			  : "connections may go on for the drain timeout");
+	if (drain_ms == 0)
+		log_info("stopping: connections are closed");
+	else
+		log_info("stopping: connections may go on until the drain "
+			 "timeout is over drain_timeout_ms=%llu",
+		    (unsigned long long)drain_ms);
 	m->phase = phase;
 	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
 	loop_timer_set(m->loop, &m->stop_timer, drain_ms + STOP_GRACE_MS);
@@ -187,9 +190,8 @@ open_log(struct master *m, const struct master_options *options, char *why,
 
 	if (rc < 0)
 		return rc;
-	m->level = options->log_to_stderr && options->verbose > 0
-	    ? LEVEL_DEBUG
-	    : (enum log_level)m->plan->log.level;
+	m->level = options->verbose > 0 ? LEVEL_DEBUG
+					: (enum log_level)m->plan->log.level;
 	log_open(logger_write, m->level);
 	return 0;
 }
@@ -266,6 +268,15 @@ serve(struct master *m)
 	return rc;
 }
 
+/* Whoever started us looks at standard error, wherever the log goes. */
+static void
+say_failure(const char *why)
+{
+	log_error("srvd can't start: %s", why);
+	if (!logger_is_stderr())
+		(void)fprintf(stderr, "srvd can't start: %s\n", why);
+}
+
 int
 master_run(const struct master_options *options)
 {
@@ -274,7 +285,7 @@ master_run(const struct master_options *options)
 	    .drops = geteuid() == 0,
 	    .started_ms = clock_ms(CLOCK_MONOTONIC),
 	};
-	char why[512] = "";
+	char why[640] = "";
 	int rc;
 
 	m.stop_timer = (struct loop_timer){.due = on_stop_timer, .arg = &m};
@@ -283,8 +294,7 @@ master_run(const struct master_options *options)
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	rc = open_all(&m, options, why, sizeof(why));
 	if (rc < 0)
-		log_error("srvd can't start: %s",
-		    why[0] != '\0' ? why : strerror(-rc));
+		say_failure(why[0] != '\0' ? why : strerror(-rc));
 	else
 		rc = serve(&m);
 	if (m.phase != MASTER_SERVING)

@@ -107,19 +107,20 @@ name_process(const char *pid, char *text, size_t size)
 			name[strcspn(name, "\n")] = '\0';
 		(void)fclose(file);
 	}
-	(void)snprintf(text, size, "%s (process %.16s)", name, pid);
+	(void)snprintf(text, size, "%s", name);
 }
 
-void
+pid_t
 port_owner(const struct addr *addr, char *text, size_t size)
 {
 	unsigned long inode;
 	struct dirent *entry;
+	pid_t owner = 0;
 	DIR *dir;
 
 	text[0] = '\0';
 	if (addr->kind != ADDR_TCP4 && addr->kind != ADDR_TCP6)
-		return;
+		return 0;
 	inode = find_inode(addr->kind == ADDR_TCP4 ? "/proc/net/tcp"
 						   : "/proc/net/tcp6",
 	    addr->port);
@@ -128,11 +129,14 @@ port_owner(const struct addr *addr, char *text, size_t size)
 		inode = find_inode("/proc/net/tcp6", addr->port);
 	dir = inode == 0 ? NULL : opendir("/proc");
 	if (dir == NULL)
-		return;
-	while (text[0] == '\0' && (entry = readdir(dir)) != NULL) {
+		return 0;
+	while (owner == 0 && (entry = readdir(dir)) != NULL) {
 		if (isdigit((unsigned char)entry->d_name[0]) &&
 		    has_socket(entry->d_name, inode))
+			owner = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (owner != 0)
 			name_process(entry->d_name, text, size);
 	}
 	(void)closedir(dir);
+	return owner;
 }

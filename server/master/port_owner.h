@@ -8,10 +8,11 @@
 #define SRVD_MASTER_PORT_OWNER_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "common/addr.h"
 
-/* Write "NAME (process PID)" into text, or nothing if it can't be told. */
-void port_owner(const struct addr *addr, char *text, size_t size);
+/* The process, and its name in text; 0 and nothing if it can't be told. */
+pid_t port_owner(const struct addr *addr, char *text, size_t size);
 
 #endif

@@ -59,7 +59,7 @@ status_gateway(const struct master *m, struct gateway_status *status)
 	    .loaded_at_us = m->loaded_at_us,
 	    .reload_ok = true,
 	    .reload_at_us = m->loaded_at_us,
-	    .reload_message = "loaded at the start",
+	    .reload_message = "",
 	    .workers = m->bodies.count,
 	};
 }

@@ -127,11 +127,11 @@ gateway_connections(const struct worker *w)
 
 /* A limit that clients run into again and again is told of now and then. */
 static void
-say_full(struct worker *w, const char *whose, uint32_t limit)
+say_full(struct worker *w, uint64_t *said_ms, const char *whose, uint32_t limit)
 {
-	if (w->full_ms != 0 && w->now_ms - w->full_ms < FULL_SAID_MS)
+	if (*said_ms != 0 && w->now_ms - *said_ms < FULL_SAID_MS)
 		return;
-	w->full_ms = w->now_ms;
+	*said_ms = w->now_ms;
 	log_warn("max_connections of %s is reached: new connections wait in "
 		 "the backlog until some end max_connections=%u",
 	    whose, limit);
@@ -146,13 +146,14 @@ is_at_limit(struct worker *w, const struct plan_listener *listener)
 	    offsetof(struct board_row, services[listener->service].connections);
 
 	if (gateway_connections(w) >= w->plan->max_connections) {
-		say_full(w, "the gateway", w->plan->max_connections);
+		say_full(w, &w->full_ms[0], "the gateway",
+		    w->plan->max_connections);
 		return true;
 	}
 	if (service->max_connections == 0 ||
 	    live_at(w, offset) < service->max_connections)
 		return false;
-	say_full(w, plan_string(w->plan, service->name),
+	say_full(w, &w->full_ms[1], plan_string(w->plan, service->name),
 	    service->max_connections);
 	return true;
 }

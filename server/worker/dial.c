@@ -20,6 +20,8 @@
 /* A full Unix-domain backlog and a lack of descriptors have no event. */
 #define RETRY_MS 20
 
+#define REFUSED_SAID_MS 10000
+
 enum dial_result {
 	DIAL_CONNECTED,
 	DIAL_WAITING, /* for epoll or the timer */
@@ -206,9 +208,25 @@ succeed(struct worker *w, struct slot *slot)
 	relay_start(w, slot);
 }
 
+/* A backend that is down is told of now and then, not with every client. */
+static void
+say_refused(struct worker *w, const struct slot *slot)
+{
+	w->refused++;
+	if (w->refused_ms != 0 && w->now_ms - w->refused_ms < REFUSED_SAID_MS)
+		return;
+	w->refused_ms = w->now_ms;
+	log_warn("no backend could be reached, clients are reset service=%s "
+		 "tried=%u clients=%u",
+	    plan_string(w->plan, conn_service(w, slot)->name),
+	    slot->tried_count, w->refused);
+	w->refused = 0;
+}
+
 static void
 refuse(struct worker *w, struct slot *slot)
 {
+	say_refused(w, slot);
 	count_refused(w, slot);
 	conn_close(w, slot, REASON_REFUSED, END_RESET);
 }

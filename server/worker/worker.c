@@ -136,7 +136,9 @@ stop_if_drained(struct worker *w)
 {
 	if (!w->is_draining)
 		return;
-	if (w->now_ms >= w->drain_until_ms) {
+	if (w->now_ms >= w->drain_until_ms && w->live > 0) {
+		log_info("connections are closed by the stop connections=%u",
+		    w->live);
 		for (uint32_t i = 0; i < w->head->slots_used; i++) {
 			struct slot *slot = worker_slot(w, i);
 

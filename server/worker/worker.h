@@ -56,15 +56,18 @@ struct worker {
 	struct pipes pipes;
 	struct starved_queue starved;
 
-	uint32_t paused;    /* listening sockets that are */
-	uint64_t resume_ms; /* when to look at them again */
-	bool is_short;      /* of descriptors, and said so */
-	uint64_t full_ms;   /* when a reached limit was last told of */
-	uint32_t postponed; /* clients for whom no backend's socket could be
+	uint32_t paused;     /* listening sockets that are */
+	uint64_t resume_ms;  /* when to look at them again */
+	bool is_short;       /* of descriptors, and said so */
+	uint64_t full_ms[2]; /* when a reached limit was last told of: the
+			      * gateway's, a service's */
+	uint64_t refused_ms; /* when unreachable backends last were */
+	uint32_t refused;    /* clients turned away since */
+	uint32_t postponed;  /* clients for whom no backend's socket could be
 			      * had: no others are accepted meanwhile */
-	pid_t holder_pid;   /* our parent's, as long as it lives */
-	bool owes_hello;    /* the channel was full */
-	bool is_alone;      /* the master has closed its end of the channel */
+	pid_t holder_pid;    /* our parent's, as long as it lives */
+	bool owes_hello;     /* the channel was full */
+	bool is_alone;       /* the master has closed its end of the channel */
 	bool is_draining;
 	uint64_t drain_until_ms; /* UINT64_MAX: no limit */
 	bool is_done;
