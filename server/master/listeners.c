@@ -13,7 +13,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/tcp_options.h"
 #include "server/master/listeners.h"
 #include "server/master/port_owner.h"
 
@@ -27,12 +26,10 @@ set_on(int fd, int level, int option)
 
 /* Accepted sockets inherit these (tcp(7), socket(7)). */
 static int
-set_tcp_options(int fd, const struct plan *plan,
-    const struct plan_listener *listener, int family)
+set_tcp_options(int fd, const struct plan_listener *listener, int family)
 {
 	int rc = set_on(fd, SOL_SOCKET, SO_REUSEADDR);
 
-	tcp_keepalive(fd, plan_service(plan, listener->service)->keepalive_ms);
 	if (rc == 0)
 		rc = set_on(fd, SOL_SOCKET, SO_OOBINLINE);
 	if (rc == 0 && family == AF_INET6)
@@ -48,8 +45,8 @@ set_tcp_options(int fd, const struct plan *plan,
  * others need it to be bound at all (socket(7)).
  */
 static int
-bind_member(const struct plan *plan, const struct plan_listener *listener,
-    const struct addr *addr, bool is_first)
+bind_member(const struct plan_listener *listener, const struct addr *addr,
+    bool is_first)
 {
 	struct sockaddr_storage ss;
 	int length = addr_to_sockaddr(addr, &ss);
@@ -62,7 +59,7 @@ bind_member(const struct plan *plan, const struct plan_listener *listener,
 	    socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	rc = set_tcp_options(fd, plan, listener, ss.ss_family);
+	rc = set_tcp_options(fd, listener, ss.ss_family);
 	if (rc == 0 && !is_first)
 		rc = set_on(fd, SOL_SOCKET, SO_REUSEPORT);
 	if (rc == 0 && bind(fd, (struct sockaddr *)&ss, (socklen_t)length) < 0)
@@ -96,7 +93,7 @@ open_tcp_group(struct listener_group *group, const struct plan *plan)
 	int rc = 0;
 
 	for (uint32_t i = 0; i < workers; i++) {
-		int fd = bind_member(plan, listener, &group->bound, i == 0);
+		int fd = bind_member(listener, &group->bound, i == 0);
 
 		if (fd < 0)
 			return fd;

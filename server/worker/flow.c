@@ -139,7 +139,7 @@ finish(struct flow *flow, const struct flow_ends *ends)
 		return FLOW_DRAINED;
 	if (flow->state == FLOW_DRAINING) {
 		/* ENOTCONN: the peer is gone already, and knows. */
-		if (ends->sink_is_socket)
+		if (ends->sink_is_socket && !ends->is_last)
 			(void)shutdown(ends->sink_fd, SHUT_WR);
 		flow_set_state(flow, FLOW_SHUT);
 	}

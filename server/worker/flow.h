@@ -36,6 +36,8 @@ struct flow_ends {
 	bool source_is_over;   /* epoll said EPOLLRDHUP and not EPOLLPRI: an
 				* end is one, and not the urgent mark */
 	bool sink_is_socket;
+	bool is_last; /* the other flow has ended: the sockets are closed right
+		       * after this one has, and that sends the FIN */
 };
 
 enum flow_result {

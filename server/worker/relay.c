@@ -43,6 +43,9 @@ ends_of(const struct slot *slot, enum direction direction, uint32_t events)
 	    .source_is_urgent = (events & EPOLLPRI) != 0,
 	    .source_is_over = (events & (EPOLLRDHUP | EPOLLPRI)) == EPOLLRDHUP,
 	    .sink_is_socket = true,
+#ifndef SRVD_HOLDER_FORK /* there the holder has descriptors, too */
+	    .is_last = slot->flows[side_other(source)].state == FLOW_SHUT,
+#endif
 	};
 
 	if (slot->builtin == ADDR_DISCARD) {
@@ -75,15 +78,12 @@ deadline(const struct worker *w, const struct slot *slot)
 }
 
 /* Keepalive probes matter to a connection that lasts, and cost those that
- * don't: the backend's socket gets them after a while.  The client's has
- * them from its listener. */
+ * don't (two calls, and a timer in the kernel): they are set after a while. */
 static bool
 needs_keepalive(const struct worker *w, const struct slot *slot)
 {
-	return slot->fd[SIDE_BACKEND] != 0 &&
-	    (slot->side_flags[SIDE_BACKEND] & SIDE_LASTING) == 0 &&
-	    conn_service(w, slot)->keepalive_ms != 0 &&
-	    conn_side_is_tcp(slot, SIDE_BACKEND);
+	return (slot->side_flags[SIDE_CLIENT] & SIDE_LASTING) == 0 &&
+	    conn_service(w, slot)->keepalive_ms != 0;
 }
 
 static void
@@ -91,9 +91,13 @@ set_keepalive(const struct worker *w, struct slot *slot)
 {
 	if (!needs_keepalive(w, slot))
 		return;
-	slot->side_flags[SIDE_BACKEND] |= SIDE_LASTING;
-	tcp_keepalive(slot->fd[SIDE_BACKEND],
-	    conn_service(w, slot)->keepalive_ms);
+	slot->side_flags[SIDE_CLIENT] |= SIDE_LASTING;
+	for (unsigned side = 0; side < SIDES; side++) {
+		if (slot->fd[side] != 0 &&
+		    conn_side_is_tcp(slot, (enum side)side))
+			tcp_keepalive(slot->fd[side],
+			    conn_service(w, slot)->keepalive_ms);
+	}
 }
 
 static void
