@@ -366,6 +366,7 @@ START_TEST(huge_input_gets_an_error)
 	write_much("string.conf", "workers = \"", "9", mib);
 	expect("string.conf", 1, "longer than 4096");
 	/* Trap 5. */
+	/* Trap 5: deep nesting must not overflow the stack. */
 	write_much("deep.conf", "x ", "{", 4 * mib);
 	expect("deep.conf", 1, "never closed");
 	write_much("deep2.conf", "", "service s {\n", mib);
