@@ -11,12 +11,16 @@
 #include "server/state/board.h"
 #include "server/state/shm.h"
 
+/* Rows are mapped one by one: each begins on a page, of any machine. */
+#define PAGE_MAX    65536u
+#define ROUND_UP(x) (((x) + PAGE_MAX - 1) / PAGE_MAX * PAGE_MAX)
+#define ROW_SIZE    ROUND_UP(sizeof(struct board_row))
+#define FIRST_ROW   ROUND_UP(sizeof(struct board_head))
+
 size_t
 board_row_offset(uint32_t i)
 {
-	size_t head = shm_round(sizeof(struct board_head));
-
-	return head + i * shm_round(sizeof(struct board_row));
+	return FIRST_ROW + i * ROW_SIZE;
 }
 
 size_t
