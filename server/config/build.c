@@ -19,6 +19,7 @@ build_init(struct build *build, const struct config_request *request,
 	build->head.config_path = build_string(build, request->path);
 	build->head.control.gid = PLAN_NO_ID;
 	build->head.control.group.id = PLAN_NO_ID;
+	build->head.control.admin.id = PLAN_NO_ID;
 }
 
 uint32_t
@@ -49,8 +50,9 @@ build_service(struct build *build, const char *name)
 	    memory_grow(build->services, i, sizeof(*build->services));
 	service = &build->services[i];
 	service->name = build_string(build, name);
-	service->first_listener = build->head.listeners.count;
-	service->first_backend = build->head.backends.count;
+	service->state = ROW_ACTIVE;
+	service->first_listener = PLAN_END;
+	service->first_backend = PLAN_END;
 	service->owner.id = PLAN_NO_ID;
 	service->group.id = PLAN_NO_ID;
 	return service;
@@ -60,6 +62,7 @@ struct plan_listener *
 build_listener(struct build *build, const char *text, struct place place)
 {
 	uint32_t i = build->head.listeners.count++;
+	struct plan_service *service;
 	struct plan_listener *listener;
 
 	build->listeners =
@@ -70,7 +73,14 @@ build_listener(struct build *build, const char *text, struct place place)
 	listener = &build->listeners[i];
 	listener->service = build->head.services.count - 1;
 	listener->text = build_string(build, text);
-	build->services[listener->service].listeners++;
+	listener->state = ROW_ACTIVE;
+	listener->next = PLAN_END;
+	listener->born = build->head.generation;
+	service = &build->services[listener->service];
+	if (service->listeners++ == 0)
+		service->first_listener = i;
+	else
+		build->listeners[i - 1].next = i;
 	return listener;
 }
 
@@ -78,6 +88,7 @@ struct plan_backend *
 build_backend(struct build *build, const char *name)
 {
 	uint32_t i = build->head.backends.count++;
+	struct plan_service *service;
 	struct plan_backend *backend;
 
 	build->backends =
@@ -87,7 +98,13 @@ build_backend(struct build *build, const char *name)
 	backend = &build->backends[i];
 	backend->service = build->head.services.count - 1;
 	backend->name = build_string(build, name);
-	build->services[backend->service].backends++;
+	backend->state = ROW_ACTIVE;
+	backend->next = PLAN_END;
+	service = &build->services[backend->service];
+	if (service->backends++ == 0)
+		service->first_backend = i;
+	else
+		build->backends[i - 1].next = i;
 	return backend;
 }
 

@@ -30,6 +30,38 @@ struct config_request {
 	bool check_only;     /* look up no names of hosts, need no limits */
 	uint64_t generation; /* of the plan to be made */
 	uint64_t nofile;     /* hard limit on descriptors of a process */
+	/* A reload: the plan in force, whose indices the new one keeps (P2 in
+	 * plan.h), or NULL.  in_use tells whether connections use the row of
+	 * a service or backend that was removed; it is asked in the child. */
+	const struct plan *previous;
+	bool (*service_in_use)(const void *arg, uint32_t service);
+	bool (*backend_in_use)(const void *arg, uint32_t backend);
+	const void *in_use_arg;
+};
+
+enum config_change_kind {
+	CHANGE_ADDED,
+	CHANGE_CHANGED,
+	CHANGE_REMOVED
+};
+
+enum config_object {
+	OBJECT_SERVICE,
+	OBJECT_LISTENER,
+	OBJECT_BACKEND,
+	OBJECT_SETTING
+};
+
+/* One difference between two plans.  Strings live as long as both plans. */
+struct config_change {
+	enum config_change_kind kind;
+	enum config_object object;
+	const char *service; /* "" for a setting outside of services */
+	const char *name; /* of the service; the backend; the listener's text;
+			   * the setting: "section.key", in a service "key",
+			   * in a backend "backend.key" is not used: the
+			   * backend itself is CHANGE_CHANGED */
+	uint32_t index;   /* row in the table; of a setting its service's */
 };
 
 struct config_error {
@@ -82,5 +114,13 @@ must_check int config_print(const struct plan *plan, FILE *out);
  */
 must_check bool config_needs_restart(const struct plan *from,
     const struct plan *to, const char **section, const char **key);
+
+/*
+ * All differences of two plans that plan_check_succession() lets pass, in the
+ * order settings, services (each with its settings, listeners, backends).
+ * Returns 0 and an array to be freed by free(), or -ENOMEM.
+ */
+must_check int config_diff(const struct plan *from, const struct plan *to,
+    struct config_change **changes, size_t *count);
 
 #endif

@@ -20,6 +20,7 @@
 #define AT(type, member) offsetof(struct type, member)
 
 static const char *const balances[] = {"roundrobin", "leastconn", NULL};
+static const char *const on_removes[] = {"keep", "drain", "close", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 /* clang-format off */
@@ -32,7 +33,7 @@ static const struct key top_keys[] = {
 	    .reload = RELOAD_RESTART },
 	{ "max_connections", &type_number_or_auto, AT(plan, max_connections),
 	    "auto", .min = 1, .max = PLAN_CONNECTIONS_MAX,
-	    .reload = RELOAD_RESTART },
+	    .reload = RELOAD_LIVE },
 	{ "drain_timeout", &type_duration, AT(plan, drain_timeout_ms), "30s",
 	    .min = 1, .max = TIMEOUT_MAX, .reload = RELOAD_LIVE },
 	{ "watchdog", &type_duration, AT(plan, watchdog_ms), "5s",
@@ -46,12 +47,16 @@ static const struct key control_keys[] = {
 	    .reload = RELOAD_RESTART },
 	{ "group", &type_group, AT(plan, control.group),
 	    .reload = RELOAD_RESTART },
+	{ "admin_group", &type_group, AT(plan, control.admin),
+	    .reload = RELOAD_RESTART },
 };
 
 static const struct key log_keys[] = {
 	{ "level", &type_choice, AT(plan, log.level), "info",
 	    .words = levels, .reload = RELOAD_LIVE },
-	{ "target", &type_log_target, AT(plan, log), "stderr",
+	{ "target", &type_log_target, AT(plan, log.messages), "stderr",
+	    .reload = RELOAD_LIVE },
+	{ "access", &type_access_target, AT(plan, log.access), "off",
 	    .reload = RELOAD_LIVE },
 };
 
@@ -71,6 +76,8 @@ static const struct key service_keys[] = {
 	{ "half_closed_timeout", &type_duration,
 	    AT(plan_service, half_closed_timeout_ms), "1h",
 	    .min = 1, .max = TIMEOUT_MAX, .reload = RELOAD_LIVE },
+	{ "on_remove", &type_choice, AT(plan_service, on_remove), "keep",
+	    .words = on_removes, .reload = RELOAD_LIVE },
 	{ "max_connections", &type_number, AT(plan_service, max_connections),
 	    "0", .max = PLAN_CONNECTIONS_MAX, .reload = RELOAD_LIVE },
 	{ "keepalive", &type_duration, AT(plan_service, keepalive_ms), "60s",
@@ -101,12 +108,12 @@ const struct section sections[SECTIONS_COUNT] = {
 	[SECTION_TOP] = { .name = "the configuration", .parent = SECTION_TOP,
 	    .also = "dashboard", KEYS(top_keys) },
 	[SECTION_CONTROL] = { .name = "control", .parent = SECTION_TOP,
-	    .also = "admin_group", KEYS(control_keys) },
+	    KEYS(control_keys) },
 	[SECTION_LOG] = { .name = "log", .parent = SECTION_TOP,
-	    .also = "access", KEYS(log_keys) },
+	    KEYS(log_keys) },
 	[SECTION_SERVICE] = { .name = "service", .parent = SECTION_TOP,
 	    .titled = true, .required = true, .max = PLAN_SERVICES_MAX,
-	    .also = "first_byte_timeout on_remove accept_proxy proxy_from "
+	    .also = "first_byte_timeout accept_proxy proxy_from "
 		"allow deny rate client_connections user_timeout fastopen "
 		"defer_accept mptcp mark interface check",
 	    KEYS(service_keys) },
@@ -144,7 +151,7 @@ section_child(const struct section *section, const char *name)
 bool
 key_is_listed(const char *list, const char *word)
 {
-	size_t length = strlen(word);
+	size_t length = list == NULL ? 0 : strlen(word);
 
 	for (const char *p = list; length > 0 && (p = strstr(p, word)) != NULL;
 	     p += length) {

@@ -44,9 +44,9 @@ print_service(const struct plan *plan, const struct plan_service *service,
 	(void)fprintf(out, "\nservice %s {\n",
 	    plan_string(plan, service->name));
 	print_keys(plan, SECTION_SERVICE, service, out);
-	for (uint32_t i = 0; i < service->backends; i++) {
-		const struct plan_backend *backend =
-		    plan_backend(plan, service->first_backend + i);
+	for (uint32_t i = service->first_backend; i != PLAN_END;
+	     i = plan_backend(plan, i)->next) {
+		const struct plan_backend *backend = plan_backend(plan, i);
 
 		(void)fprintf(out, "\tbackend %s {\n",
 		    plan_string(plan, backend->name));

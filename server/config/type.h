@@ -19,7 +19,8 @@ extern const struct key_type type_name;           /* uint32_t, a string */
 extern const struct key_type type_socket_path;    /* uint32_t, a string */
 extern const struct key_type type_owner;          /* struct plan_id, a user */
 extern const struct key_type type_group;          /* struct plan_id */
-extern const struct key_type type_log_target;     /* struct plan_log */
+extern const struct key_type type_log_target;     /* struct plan_target */
+extern const struct key_type type_access_target;  /* struct plan_target */
 extern const struct key_type type_listen;         /* struct plan_service */
 extern const struct key_type type_address;        /* struct plan_backend */
 

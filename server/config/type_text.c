@@ -142,43 +142,58 @@ static const char *const targets[] = {
     [TARGET_STDERR] = "stderr",
     [TARGET_JOURNAL] = "journal",
     [TARGET_SYSLOG] = "syslog",
+    [TARGET_OFF] = "off",
 };
+
+static void
+target_read(const struct value *value, struct plan_target *target, bool may_off)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(targets); i++) {
+		if (targets[i] != NULL &&
+		    strcmp(value->text, targets[i]) == 0 &&
+		    (i != TARGET_OFF || may_off)) {
+			target->target = i;
+			return;
+		}
+	}
+	target->target = TARGET_FILE;
+	target->path = build_string(value->build, value->text);
+	if (*value->text != '/' || value->text[1] == '\0')
+		report_add(value->build->report, value->place,
+		    "%s: \"%.60s\" is not known: write %sstderr, journal, "
+		    "syslog or a file's absolute path",
+		    value->key->name, value->text, may_off ? "off, " : "");
+}
 
 static void
 log_target_read(const struct value *value, void *member)
 {
-	struct plan_log *log = member;
+	target_read(value, member, false);
+}
 
-	for (uint32_t i = 0; i < ARRAY_LEN(targets); i++) {
-		if (strcmp(value->text, targets[i]) == 0) {
-			log->target = i;
-			return;
-		}
-	}
-	log->target = TARGET_FILE;
-	log->path = build_string(value->build, value->text);
-	if (*value->text != '/' || value->text[1] == '\0')
-		report_add(value->build->report, value->place,
-		    "%s: \"%.60s\" is not known: write stderr, journal, syslog "
-		    "or a file's absolute path",
-		    value->key->name, value->text);
+static void
+access_target_read(const struct value *value, void *member)
+{
+	target_read(value, member, true);
 }
 
 static void
 log_target_print(const struct plan *plan, const struct key *key,
     const void *member, FILE *out)
 {
-	const struct plan_log *log = member;
+	const struct plan_target *target = member;
 
 	(void)key;
-	if (log->target == TARGET_FILE)
-		key_print_text(plan_string(plan, log->path), out);
+	if (target->target == TARGET_FILE)
+		key_print_text(plan_string(plan, target->path), out);
 	else
-		(void)fputs(targets[log->target], out);
+		(void)fputs(targets[target->target], out);
 }
 
 const struct key_type type_log_target = {
     log_target_read, log_target_print, NULL};
+const struct key_type type_access_target = {
+    access_target_read, log_target_print, NULL};
 
 static void
 listen_read(const struct value *value, void *member)
@@ -202,11 +217,11 @@ listen_print(const struct plan *plan, const struct key *key, const void *member,
 	const struct plan_service *service = member;
 
 	(void)key;
-	for (uint32_t i = 0; i < service->listeners; i++) {
-		const struct plan_listener *listener =
-		    plan_listener(plan, service->first_listener + i);
+	for (uint32_t i = service->first_listener; i != PLAN_END;
+	     i = plan_listener(plan, i)->next) {
+		const struct plan_listener *listener = plan_listener(plan, i);
 
-		(void)fputs(i == 0 ? "{" : ", ", out);
+		(void)fputs(i == service->first_listener ? "{" : ", ", out);
 		key_print_text(plan_string(plan, listener->text), out);
 	}
 	(void)fputc('}', out);

@@ -20,7 +20,8 @@ service_find(const struct plan *plan, const char *name, uint32_t *index)
 	for (uint32_t i = 0; i < plan->services.count; i++) {
 		const struct plan_service *service = plan_service(plan, i);
 
-		if (strcmp(plan_string(plan, service->name), name) == 0) {
+		if (service->state == ROW_ACTIVE &&
+		    strcmp(plan_string(plan, service->name), name) == 0) {
 			*index = i;
 			return 0;
 		}

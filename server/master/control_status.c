@@ -126,20 +126,34 @@ backend_json(const struct master *m, uint32_t i)
 	    number(status.failed));
 }
 
-typedef json_t *row_fn(const struct master *m, uint32_t i);
+/* Add a row to an array; rows becomes NULL when memory lacks. */
+static void
+add_row(json_t **rows, json_t *row)
+{
+	if (json_array_append_new(*rows, row) == 0)
+		return;
+	json_decref(*rows);
+	*rows = NULL;
+}
 
-/* The rows from first on, as an array. */
 static json_t *
-rows_json(const struct master *m, row_fn *row, uint32_t first, uint32_t count)
+workers_json(const struct master *m, uint32_t count)
 {
 	json_t *rows = json_array();
 
-	for (uint32_t i = 0; i < count; i++) {
-		if (json_array_append_new(rows, row(m, first + i)) < 0) {
-			json_decref(rows);
-			return NULL;
-		}
-	}
+	for (uint32_t i = 0; i < count; i++)
+		add_row(&rows, worker_json(m, i));
+	return rows;
+}
+
+static json_t *
+backends_json(const struct master *m, const struct plan_service *service)
+{
+	json_t *rows = json_array();
+
+	for (uint32_t i = service->first_backend; i != PLAN_END;
+	     i = plan_backend(master_plan(m), i)->next)
+		add_row(&rows, backend_json(m, i));
 	return rows;
 }
 
@@ -155,8 +169,7 @@ service_json(const struct master *m, uint32_t i)
 	    text_json(plan_string(plan, service->name)), "connections",
 	    number(status.connections), "accepted", number(status.accepted),
 	    "refused", number(status.refused), "backends",
-	    rows_json(m, backend_json, service->first_backend,
-		service->backends));
+	    backends_json(m, service));
 }
 
 static json_t *
@@ -174,24 +187,41 @@ totals_json(const struct master *m)
 	    number(status.culprits), "log_dropped", number(status.log_dropped));
 }
 
+/* Is a service shown?  All that the configuration has, or the one asked for. */
+static bool
+is_shown(const struct plan *plan, uint32_t i, const uint32_t *service)
+{
+	return plan_service(plan, i)->state == ROW_ACTIVE &&
+	    (service == NULL || *service == i);
+}
+
 static json_t *
 listeners_json(const struct master *m, const uint32_t *service)
 {
 	const struct plan *plan = master_plan(m);
-	const struct plan_service *row;
+	json_t *rows = json_array();
 
-	if (service == NULL)
-		return rows_json(m, listener_json, 0, plan->listeners.count);
-	row = plan_service(plan, *service);
-	return rows_json(m, listener_json, row->first_listener, row->listeners);
+	for (uint32_t i = 0; i < plan->services.count; i++) {
+		if (!is_shown(plan, i, service))
+			continue;
+		for (uint32_t k = plan_service(plan, i)->first_listener;
+		     k != PLAN_END; k = plan_listener(plan, k)->next)
+			add_row(&rows, listener_json(m, k));
+	}
+	return rows;
 }
 
 static json_t *
 services_json(const struct master *m, const uint32_t *service)
 {
-	if (service != NULL)
-		return rows_json(m, service_json, *service, 1);
-	return rows_json(m, service_json, 0, master_plan(m)->services.count);
+	const struct plan *plan = master_plan(m);
+	json_t *rows = json_array();
+
+	for (uint32_t i = 0; i < plan->services.count; i++) {
+		if (is_shown(plan, i, service))
+			add_row(&rows, service_json(m, i));
+	}
+	return rows;
 }
 
 json_t *
@@ -207,7 +237,7 @@ control_status(const struct master *m, const uint32_t *service)
 	    number(status.uptime_s), "generation", number(plan->generation),
 	    "max_connections", number(plan->max_connections), "config",
 	    config_json(plan, &status), "last_reload", reload_json(&status),
-	    "workers", rows_json(m, worker_json, 0, status.workers),
-	    "listeners", listeners_json(m, service), "services",
-	    services_json(m, service), "totals", totals_json(m));
+	    "workers", workers_json(m, status.workers), "listeners",
+	    listeners_json(m, service), "services", services_json(m, service),
+	    "totals", totals_json(m));
 }

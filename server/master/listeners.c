@@ -15,6 +15,7 @@
 
 #include "server/master/listeners.h"
 #include "server/master/port_owner.h"
+#include "server/state/body.h"
 
 static int
 set_on(int fd, int level, int option)
@@ -270,8 +271,7 @@ listeners_open(struct listeners *listeners, const struct plan *plan, char *why,
 	if (listeners->groups == NULL)
 		return -ENOMEM;
 	for (uint32_t n = 0; n < listeners->count; n++) {
-		if (n % 2 == 1 &&
-		    plan_listener(plan, n / 2)->addr.kind != ADDR_ANY)
+		if (n % 2 >= body_listener_sockets(plan_listener(plan, n / 2)))
 			continue;
 		group_init(listeners, plan, n);
 		rc = group_open(&listeners->groups[n], plan);

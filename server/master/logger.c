@@ -147,8 +147,8 @@ static const struct target targets[] = {
 int
 logger_open(const struct plan *plan, int to_stderr, char *why, size_t why_size)
 {
-	uint32_t number = to_stderr ? TARGET_STDERR : plan->log.target;
-	const char *path = plan_string(plan, plan->log.path);
+	uint32_t number = to_stderr ? TARGET_STDERR : plan->log.messages.target;
+	const char *path = plan_string(plan, plan->log.messages.path);
 	int fd = targets[number].open(path);
 
 	if (fd < 0) {

@@ -22,8 +22,19 @@
 #include "common/attr.h"
 #include "server/state/plan.h"
 
+/* Counters of rows never go back: these are what they stood at, summed over
+ * all rows, when an index was given to the name that has it now. */
+struct board_base {
+	_Atomic uint64_t accepted;
+	_Atomic uint64_t failed; /* of a service: refused */
+};
+
 struct board_head {
 	_Atomic uint64_t generation; /* of the plan in force, 0: none yet */
+	/* Of body i's access ring: what the master has taken (body.h). */
+	_Atomic uint64_t access_tail[PLAN_WORKERS_MAX];
+	struct board_base services[PLAN_SERVICES_MAX];
+	struct board_base backends[PLAN_BACKENDS_MAX];
 };
 
 struct board_service {

@@ -111,9 +111,20 @@ struct body_redo {
 	uint64_t id; /* of the connection; 0: none */
 	uint32_t slot;
 	uint32_t tally;  /* the bit that commits it */
-	uint64_t offset; /* of the counter in the row */
+	uint64_t offset; /* of the counter in the row; BODY_REDO_ACCESS: */
+			 /* access_head */
 	uint64_t value;  /* what it becomes */
 };
+#define BODY_REDO_ACCESS UINT64_MAX
+
+/* The CHANNEL_CLOSE that is being carried out or was the last. */
+struct body_closing {
+	uint64_t request; /* 0: there was none */
+	uint64_t closed;  /* connections closed for it so far */
+};
+
+/* Bytes of access lines that wait for the master; a power of two. */
+#define BODY_ACCESS_SIZE (1u << 19)
 
 struct body_head {
 	uint64_t magic;
@@ -148,8 +159,17 @@ struct body_head {
 	struct body_fault fault;
 	struct body_redo redo;
 	struct body_plan plans[BODY_PLANS];
+	struct body_closing closing;
+	/* Whole lines, each with its newline; byte n of all that were ever
+	 * written stands at n % BODY_ACCESS_SIZE.  What the master has taken
+	 * stands on the board. */
+	_Atomic uint64_t access_head;
 	int32_t listener_fd[BODY_LISTENERS_MAX]; /* 0: none (S1) */
-	struct body_pipe pipes[BODY_PIPES_MAX];  /* number 1 is pipes[0] */
+	/* The plan_listener.born that a socket belongs to: an index may have
+	 * been another address's, of a reload that was given up. */
+	uint64_t listener_born[BODY_LISTENERS_MAX];
+	struct body_pipe pipes[BODY_PIPES_MAX]; /* number 1 is pipes[0] */
+	char access[BODY_ACCESS_SIZE];
 };
 
 struct body {
@@ -189,6 +209,8 @@ const char *body_head_fault(const struct body_head *head, uint64_t size);
 static inline uint32_t
 body_listener_sockets(const struct plan_listener *listener)
 {
+	if (listener->state != ROW_ACTIVE)
+		return 0;
 	return listener->addr.kind == ADDR_ANY ? 2 : 1;
 }
 

@@ -15,21 +15,33 @@
 #include <sys/types.h>
 
 #include "common/attr.h"
+#include "server/state/filter.h"
 
-#define CHANNEL_VERSION  1
+#define CHANNEL_VERSION  2
 #define CHANNEL_TEXT_MAX 1024
+#define CHANNEL_ALL      UINT32_MAX
 /* The kernel passes at most 253 descriptors a message (SCM_MAX_FD). */
 #define CHANNEL_FDS_MAX 250
 
 enum channel_type {
 	/* From the worker. */
-	CHANNEL_HELLO, /* I am new here; the kernel adds my process's number */
-	CHANNEL_READY, /* I have all of generation */
-	CHANNEL_LOG,   /* level, text */
+	CHANNEL_HELLO,   /* I am new here and follow generation; the kernel */
+			 /* adds my process's number */
+	CHANNEL_READY,   /* I have all of generation and could follow it */
+	CHANNEL_REFUSED, /* I can't follow generation: text says why */
+	CHANNEL_FOLLOWS, /* generation is what I work by now */
+	CHANNEL_CLOSED,  /* request is done; count connections were closed */
+	CHANNEL_ACCESS,  /* access lines wait in the body */
+	CHANNEL_LOG,     /* level, text */
 	/* From the master. */
 	CHANNEL_PLAN,      /* generation, its memfd */
 	CHANNEL_LISTENERS, /* generation, sockets first to first + count */
-	CHANNEL_LEVEL,     /* log this level and what is graver */
+	CHANNEL_ABORT,     /* forget what was sent for generation */
+	CHANNEL_LEVEL,     /* log this level and what is graver: of service */
+			   /* first, or of all (CHANNEL_ALL), which ends */
+			   /* what was said of single ones */
+	CHANNEL_CLOSE,     /* request: close what filter matches; with a */
+			   /* reset if is_reset */
 	CHANNEL_DRAIN,     /* accept no more, end when empty or after ms */
 	CHANNEL_STOP,      /* end now */
 	CHANNEL_TYPES
@@ -39,7 +51,10 @@ struct channel_message {
 	uint32_t version;
 	uint32_t type; /* enum channel_type */
 	uint64_t generation;
+	uint64_t request;
 	uint64_t ms;
+	struct filter filter;
+	uint32_t is_reset;
 	uint32_t first;
 	uint32_t count;
 	uint32_t level;

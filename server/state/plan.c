@@ -88,12 +88,6 @@ is_path(const struct plan *plan, uint32_t string)
 }
 
 static bool
-range_is_inside(uint32_t first, uint32_t count, uint32_t rows)
-{
-	return count > 0 && first <= rows && count <= rows - first;
-}
-
-static bool
 addr_is_good(const struct addr *addr)
 {
 	if (memchr(addr->path, '\0', sizeof(addr->path)) == NULL)
@@ -123,7 +117,16 @@ control_is_good(const struct plan *plan)
 
 	return is_path(plan, control->path) &&
 	    strlen(plan_string(plan, control->path)) < ADDR_PATH_SIZE &&
-	    control->mode <= 0777 && is_string(plan, control->group.name);
+	    control->mode <= 0777 && is_string(plan, control->group.name) &&
+	    is_string(plan, control->admin.name);
+}
+
+static bool
+target_is_good(const struct plan *plan, const struct plan_target *target)
+{
+	if (target->target > TARGET_OFF || !is_string(plan, target->path))
+		return false;
+	return target->target != TARGET_FILE || is_path(plan, target->path);
 }
 
 static bool
@@ -131,34 +134,56 @@ log_is_good(const struct plan *plan)
 {
 	const struct plan_log *log = &plan->log;
 
-	if (log->level > LEVEL_DEBUG || log->target > TARGET_FILE ||
-	    !is_string(plan, log->path))
-		return false;
-	return log->target != TARGET_FILE || is_path(plan, log->path);
+	return log->level <= LEVEL_DEBUG &&
+	    target_is_good(plan, &log->messages) &&
+	    log->messages.target != TARGET_OFF &&
+	    target_is_good(plan, &log->access);
 }
 
-/* The rows of a service stand together and say that they are its (P2). */
+/* A list has as many rows as it says, all active and the service's (P3); so it
+ * has an end. */
+static bool
+owns_listeners(const struct plan *plan, uint32_t i)
+{
+	const struct plan_service *service = plan_service(plan, i);
+	uint32_t at = service->first_listener;
+
+	for (uint32_t n = 0; n < service->listeners; n++) {
+		if (at >= plan->listeners.count ||
+		    plan_listener(plan, at)->service != i ||
+		    plan_listener(plan, at)->state != ROW_ACTIVE)
+			return false;
+		at = plan_listener(plan, at)->next;
+	}
+	return at == PLAN_END;
+}
+
+static bool
+owns_backends(const struct plan *plan, uint32_t i)
+{
+	const struct plan_service *service = plan_service(plan, i);
+	uint32_t at = service->first_backend;
+
+	for (uint32_t n = 0; n < service->backends; n++) {
+		if (at >= plan->backends.count ||
+		    plan_backend(plan, at)->service != i ||
+		    plan_backend(plan, at)->state != ROW_ACTIVE)
+			return false;
+		at = plan_backend(plan, at)->next;
+	}
+	return at == PLAN_END;
+}
+
+/* Only a service in the configuration has listeners and backends. */
 static bool
 service_owns_rows(const struct plan *plan, uint32_t i)
 {
 	const struct plan_service *service = plan_service(plan, i);
+	bool has_rows = service->listeners > 0 && service->backends > 0;
+	bool has_none = service->listeners == 0 && service->backends == 0;
 
-	if (!range_is_inside(service->first_listener, service->listeners,
-		plan->listeners.count) ||
-	    !range_is_inside(service->first_backend, service->backends,
-		plan->backends.count))
-		return false;
-	for (uint32_t n = 0; n < service->listeners; n++) {
-		if (plan_listener(plan, service->first_listener + n)->service !=
-		    i)
-			return false;
-	}
-	for (uint32_t n = 0; n < service->backends; n++) {
-		if (plan_backend(plan, service->first_backend + n)->service !=
-		    i)
-			return false;
-	}
-	return true;
+	return (service->state == ROW_ACTIVE ? has_rows : has_none) &&
+	    owns_listeners(plan, i) && owns_backends(plan, i);
 }
 
 static bool
@@ -166,7 +191,10 @@ service_is_good(const struct plan *plan, uint32_t i)
 {
 	const struct plan_service *service = plan_service(plan, i);
 
-	return is_text(plan, service->name) &&
+	if (service->state == ROW_EMPTY)
+		return true;
+	return service->state <= ROW_REMOVED && is_text(plan, service->name) &&
+	    service->on_remove <= ON_REMOVE_CLOSE &&
 	    is_string(plan, service->owner.name) &&
 	    is_string(plan, service->group.name) &&
 	    service->balance <= BALANCE_LEASTCONN &&
@@ -181,7 +209,10 @@ listener_is_good(const struct plan *plan, uint32_t i)
 	const struct plan_listener *listener = plan_listener(plan, i);
 	const struct addr *addr = &listener->addr;
 
-	return listener->service < plan->services.count &&
+	if (listener->state == ROW_EMPTY)
+		return true;
+	return listener->state == ROW_ACTIVE &&
+	    listener->service < plan->services.count &&
 	    is_text(plan, listener->text) && listener->backlog >= 1 &&
 	    listener->backlog <= PLAN_BACKLOG_MAX && listener->mode <= 0777 &&
 	    listener->nodelay <= 1 &&
@@ -196,7 +227,11 @@ backend_is_good(const struct plan *plan, uint32_t i)
 	const struct plan_backend *backend = plan_backend(plan, i);
 	const struct addr *addr = &backend->addr;
 
-	return backend->service < plan->services.count &&
+	if (backend->state == ROW_EMPTY)
+		return true;
+	return backend->state <= ROW_REMOVED &&
+	    backend->service < plan->services.count &&
+	    plan_service(plan, backend->service)->state != ROW_EMPTY &&
 	    is_text(plan, backend->name) && is_text(plan, backend->text) &&
 	    backend->weight <= PLAN_WEIGHT_MAX && backend->backup <= 1 &&
 	    addr->kind > ADDR_NONE && addr->kind <= ADDR_DISCARD &&
@@ -273,6 +308,85 @@ plan_check(const struct plan *plan, size_t length, const char **why)
 {
 	*why = find_fault(plan, length);
 	return *why == NULL ? 0 : -EINVAL;
+}
+
+static bool
+has_same_text(const struct plan *from, uint32_t a, const struct plan *to,
+    uint32_t b)
+{
+	return strcmp(plan_string(from, a), plan_string(to, b)) == 0;
+}
+
+/* May a row that was one name's and in state before now be another's? */
+static bool
+may_follow(uint32_t before, uint32_t after, bool is_same)
+{
+	if (before == ROW_EMPTY)
+		return after != ROW_REMOVED;
+	if (after == ROW_EMPTY)
+		return before == ROW_REMOVED;
+	return is_same;
+}
+
+static bool
+service_follows(const struct plan *from, const struct plan *to, uint32_t i)
+{
+	const struct plan_service *a = plan_service(from, i);
+	const struct plan_service *b = plan_service(to, i);
+
+	return may_follow(a->state, b->state,
+	    has_same_text(from, a->name, to, b->name));
+}
+
+static bool
+backend_follows(const struct plan *from, const struct plan *to, uint32_t i)
+{
+	const struct plan_backend *a = plan_backend(from, i);
+	const struct plan_backend *b = plan_backend(to, i);
+
+	return may_follow(a->state, b->state,
+	    a->service == b->service &&
+		has_same_text(from, a->name, to, b->name));
+}
+
+static bool
+listener_follows(const struct plan *from, const struct plan *to, uint32_t i)
+{
+	const struct plan_listener *a = plan_listener(from, i);
+	const struct plan_listener *b = plan_listener(to, i);
+
+	if (b->state == ROW_EMPTY || a->state == ROW_EMPTY)
+		return b->state == ROW_EMPTY || b->born == to->generation;
+	return a->born == b->born && has_same_text(from, a->text, to, b->text);
+}
+
+int
+plan_check_succession(const struct plan *from, const struct plan *to,
+    const char **why)
+{
+	*why = "a table has lost rows";
+	if (to->services.count < from->services.count ||
+	    to->listeners.count < from->listeners.count ||
+	    to->backends.count < from->backends.count)
+		return -EINVAL;
+	*why = "its generation is not a later one";
+	if (to->generation <= from->generation)
+		return -EINVAL;
+	*why = "a row has changed its meaning";
+	for (uint32_t i = 0; i < from->services.count; i++) {
+		if (!service_follows(from, to, i))
+			return -EINVAL;
+	}
+	for (uint32_t i = 0; i < from->backends.count; i++) {
+		if (!backend_follows(from, to, i))
+			return -EINVAL;
+	}
+	for (uint32_t i = 0; i < from->listeners.count; i++) {
+		if (!listener_follows(from, to, i))
+			return -EINVAL;
+	}
+	*why = NULL;
+	return 0;
 }
 
 int

@@ -9,9 +9,13 @@
  * Invariants
  *  P1  Every offset, count and string reference lies within length; strings
  *      are NUL-terminated.  plan_check() proves it once, before any use.
- *  P2  An index of a service, listener or backend keeps its meaning as long
- *      as a process maps the plan; rows of a service's listeners and backends
- *      stand together.
+ *  P2  An index keeps its meaning over reloads.  A service or backend that
+ *      leaves the configuration leaves a row in state ROW_REMOVED, with its
+ *      settings, while connections may use it; a row is given to another name
+ *      only if it was ROW_EMPTY in the plan before.  So connections need not
+ *      be touched by a reload.
+ *  P3  The rows of a service are linked, in the order of the configuration:
+ *      only active ones are.
  */
 #ifndef SRVD_STATE_PLAN_H
 #define SRVD_STATE_PLAN_H
@@ -24,7 +28,7 @@
 #include "common/attr.h"
 
 #define PLAN_MAGIC           0x6e616c7064767273ULL /* "srvdplan" */
-#define PLAN_VERSION         1
+#define PLAN_VERSION         2
 #define PLAN_SERVICES_MAX    4096
 #define PLAN_LISTENERS_MAX   4096
 #define PLAN_BACKENDS_MAX    16384
@@ -43,11 +47,25 @@ enum plan_balance {
 	BALANCE_LEASTCONN
 };
 
+/* What becomes of connections whose service or backend is removed. */
+enum plan_on_remove {
+	ON_REMOVE_KEEP,
+	ON_REMOVE_DRAIN, /* closed when idle for a second */
+	ON_REMOVE_CLOSE
+};
+
 enum plan_log_target {
 	TARGET_STDERR,
 	TARGET_JOURNAL,
 	TARGET_SYSLOG,
 	TARGET_FILE,
+	TARGET_OFF, /* of the access log alone */
+};
+
+enum plan_row_state {
+	ROW_EMPTY,   /* nobody's; all else in it is zero */
+	ROW_ACTIVE,  /* it stands in the configuration */
+	ROW_REMOVED, /* it did; connections may use it still (P2) */
 };
 
 struct plan_table {
@@ -57,6 +75,9 @@ struct plan_table {
 
 #define PLAN_NO_ID UINT32_MAX
 
+/* The end of a list of rows. */
+#define PLAN_END UINT32_MAX
+
 /* A user or group as written, and what the name meant; PLAN_NO_ID: none. */
 struct plan_id {
 	uint32_t name; /* string, or empty */
@@ -64,11 +85,13 @@ struct plan_id {
 };
 
 struct plan_service {
+	uint32_t state;          /* enum plan_row_state */
 	uint32_t name;           /* string */
-	uint32_t first_listener; /* rows in the table of listeners */
+	uint32_t first_listener; /* a list of so many rows; PLAN_END: none */
 	uint32_t listeners;
 	uint32_t first_backend;
 	uint32_t backends;
+	uint32_t on_remove;          /* enum plan_on_remove */
 	uint32_t balance;            /* enum plan_balance */
 	uint32_t max_connections;    /* 0: no limit */
 	uint32_t retries;            /* other backends tried after the first */
@@ -87,6 +110,9 @@ struct plan_service {
 
 /* One address a service listens on.  ADDR_ANY has two sockets. */
 struct plan_listener {
+	uint32_t state;   /* enum plan_row_state, never ROW_REMOVED */
+	uint32_t next;    /* of its service, or PLAN_END */
+	uint64_t born;    /* generation that its sockets were made for */
 	uint32_t service; /* index */
 	uint32_t text;    /* string: the address as written */
 	uint32_t backlog;
@@ -98,6 +124,8 @@ struct plan_listener {
 };
 
 struct plan_backend {
+	uint32_t state;   /* enum plan_row_state */
+	uint32_t next;    /* of its service, or PLAN_END */
 	uint32_t service; /* index */
 	uint32_t name;    /* string */
 	uint32_t text;    /* string: the address as written */
@@ -111,12 +139,18 @@ struct plan_control {
 	uint32_t mode;
 	uint32_t gid;         /* of the socket's file; PLAN_NO_ID: left alone */
 	struct plan_id group; /* gid, as written */
+	struct plan_id admin; /* its members may change things; or PLAN_NO_ID */
+};
+
+struct plan_target {
+	uint32_t target; /* enum plan_log_target */
+	uint32_t path;   /* string: the file of TARGET_FILE */
 };
 
 struct plan_log {
-	uint32_t level;  /* enum log_level */
-	uint32_t target; /* enum plan_log_target */
-	uint32_t path;   /* string: the file of TARGET_FILE */
+	uint32_t level; /* enum log_level */
+	struct plan_target messages;
+	struct plan_target access; /* a line a connection */
 };
 
 struct plan {
@@ -154,6 +188,13 @@ struct plan {
  */
 must_check int plan_check(const struct plan *plan, size_t length,
     const char **why);
+
+/*
+ * Can plan to take the place of plan from (P2)?  Both have been checked.
+ * Returns 0, or -EINVAL with what is wrong in *why (a constant).
+ */
+must_check int plan_check_succession(const struct plan *from,
+    const struct plan *to, const char **why);
 
 /*
  * Map a plan's memfd read-only and check it.  Returns 0, or -errno and NULL

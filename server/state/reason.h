@@ -19,6 +19,8 @@
 	X(REASON_IDLE,      "idle",         "idle_timeout ran out")            \
 	X(REASON_HALF_CLOSED, "half-closed", "half_closed_timeout ran out")    \
 	X(REASON_STOP,      "stop",         "the gateway stopped")             \
+	X(REASON_REMOVED,   "removed",      "its service or backend left the configuration") \
+	X(REASON_CLOSED,    "closed",       "srvctl close, or another client of the control socket") \
 	X(REASON_CULPRIT,   "culprit",      "its worker crashed on it")        \
 	X(REASON_WATCHDOG,  "watchdog",     "its worker hung on it")           \
 	X(REASON_DAMAGED,   "damaged",      "its slot was damaged")            \

@@ -105,6 +105,7 @@ side_other(enum side side)
 #define TALLY_CONNECTED 0x0002
 #define TALLY_REFUSED   0x0004
 #define TALLY_FAILED    0x0008
+#define TALLY_LOGGED    0x8000 /* its line is in the body's access ring */
 
 /* An IP address and port, for logs and lists; a Unix one is kind only. */
 struct endpoint {
@@ -136,6 +137,8 @@ struct slot {
 	uint16_t tried[SLOT_TRIED_MAX];
 	struct flow flows[2];
 	uint64_t accepted_us; /* since the epoch */
+	uint64_t started_us;  /* the same moment by CLOCK_MONOTONIC */
+	uint32_t connect_us;  /* from there until a backend was connected */
 	uint64_t phase_ms;    /* when its state began; CLOCK_MONOTONIC */
 	uint64_t active_ms;   /* when a byte last moved */
 	struct endpoint client;

@@ -43,9 +43,8 @@ pick_roundrobin(struct worker *w, const struct choice *choice,
 	int64_t total = 0;
 	bool found = false;
 
-	for (uint32_t n = 0; n < service->backends; n++) {
-		uint32_t i = service->first_backend + n;
-
+	for (uint32_t i = service->first_backend; i != PLAN_END;
+	     i = plan_backend(w->plan, i)->next) {
 		if (!is_candidate(w, choice, i))
 			continue;
 		w->turns[i] += (int32_t)plan_backend(w->plan, i)->weight;
@@ -78,6 +77,19 @@ next_turn(struct worker *w, uint32_t backend)
 	return turn;
 }
 
+/* The backend n places behind i, in a ring. */
+static uint32_t
+behind(const struct worker *w, const struct plan_service *service, uint32_t i,
+    uint32_t n)
+{
+	for (; n > 0; n--) {
+		i = plan_backend(w->plan, i)->next;
+		if (i == PLAN_END)
+			i = service->first_backend;
+	}
+	return i;
+}
+
 /* The fewest connections for its weight; among equals, in turn. */
 static bool
 pick_leastconn(struct worker *w, const struct choice *choice, uint32_t *backend)
@@ -85,11 +97,11 @@ pick_leastconn(struct worker *w, const struct choice *choice, uint32_t *backend)
 	const struct plan_service *service = choice->service;
 	uint64_t best_live = 0;
 	uint32_t best_weight = 0;
-	uint32_t start = next_turn(w, service->first_backend);
+	uint32_t i = service->first_backend;
 
-	for (uint32_t n = 0; n < service->backends; n++) {
-		uint32_t i =
-		    service->first_backend + (start + n) % service->backends;
+	i = behind(w, service, i, next_turn(w, i) % service->backends);
+	for (uint32_t n = 0; n < service->backends;
+	     n++, i = behind(w, service, i, 1)) {
 		uint32_t weight;
 		uint64_t live;
 
@@ -144,8 +156,9 @@ pick_init(struct worker *w)
 	for (uint32_t i = 0; i < w->plan->services.count; i++) {
 		const struct plan_service *service = plan_service(w->plan, i);
 
-		w->turns[service->first_backend +
-		    w->head->index % service->backends] += 1;
+		if (service->state == ROW_ACTIVE)
+			w->turns[behind(w, service, service->first_backend,
+			    w->head->index % service->backends)] += 1;
 	}
 	return 0;
 }

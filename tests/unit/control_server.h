@@ -99,6 +99,7 @@ fill_services(struct fake_plan *plan)
 
 	for (uint32_t i = 0; i < 2; i++) {
 		plan->services[i] = (struct plan_service){
+		    .state = ROW_ACTIVE,
 		    .name = string_add(names[i]),
 		    .first_listener = i,
 		    .listeners = 1,
@@ -106,10 +107,14 @@ fill_services(struct fake_plan *plan)
 		    .backends = 1,
 		};
 		plan->listeners[i] = (struct plan_listener){
+		    .state = ROW_ACTIVE,
+		    .next = PLAN_END,
 		    .service = i,
 		    .text = string_add(i == 0 ? "0.0.0.0:0" : "unix:@web"),
 		};
 		plan->backends[i] = (struct plan_backend){
+		    .state = ROW_ACTIVE,
+		    .next = PLAN_END,
 		    .service = i,
 		    .name = string_add("a"),
 		    .text = string_add("10.0.0.11:6379"),

@@ -217,11 +217,15 @@ END_TEST
 
 START_TEST(a_star_has_two_sockets)
 {
-	struct plan_listener listener = {.addr.kind = ADDR_ANY};
+	struct plan_listener listener = {
+	    .state = ROW_ACTIVE, .addr.kind = ADDR_ANY};
 
 	ck_assert_uint_eq(body_listener_sockets(&listener), 2);
 	listener.addr.kind = ADDR_TCP6;
 	ck_assert_uint_eq(body_listener_sockets(&listener), 1);
+	listener.state = ROW_EMPTY;
+	ck_assert_uint_eq(body_listener_sockets(&listener), 0);
+	listener.state = ROW_ACTIVE;
 	listener.addr.kind = ADDR_UNIX;
 	ck_assert_uint_eq(body_listener_sockets(&listener), 1);
 }

@@ -152,13 +152,15 @@ START_TEST(values_reach_the_plan)
 	ck_assert_str_eq(plan_string(plan, plan->control.path),
 	    "/tmp/a b'\"#.sock");
 	ck_assert_uint_eq(plan->control.mode, 0600);
-	ck_assert_str_eq(plan_string(plan, plan->log.path),
+	ck_assert_str_eq(plan_string(plan, plan->log.messages.path),
 	    "/var/log/x \\ \"y\".log");
 	ck_assert_uint_eq(plan->services.count, 2);
 	ck_assert_uint_eq(plan_service(plan, 0)->listeners, 5);
 	ck_assert_uint_eq(plan_service(plan, 0)->balance, BALANCE_LEASTCONN);
 	ck_assert_uint_eq(plan_service(plan, 0)->retries, 7);
 	ck_assert_uint_eq(plan_service(plan, 1)->first_listener, 5);
+	ck_assert_uint_eq(plan_backend(plan, 0)->next, 1);
+	ck_assert_uint_eq(plan_backend(plan, 2)->next, PLAN_END);
 	ck_assert_uint_eq(plan_service(plan, 1)->first_backend, 3);
 	listener = plan_listener(plan, 4);
 	ck_assert_str_eq(listener->addr.path, "@y z");

@@ -52,12 +52,18 @@ make_sample(struct sample *s)
 	s->plan.workers = 1;
 	s->plan.max_connections = 1;
 	s->plan.control.path = 6;
-	s->plan.log.target = TARGET_FILE;
-	s->plan.log.path = 6;
+	s->plan.log.messages = (struct plan_target){TARGET_FILE, 6};
 	set_tables(s);
-	s->services[0] = (struct plan_service){
-	    .name = 1, .listeners = 2, .backends = 2, .backlog = 1};
+	s->services[0] = (struct plan_service){.state = ROW_ACTIVE,
+	    .name = 1,
+	    .listeners = 2,
+	    .backends = 2,
+	    .backlog = 1};
 	for (int i = 0; i < 2; i++) {
+		s->listeners[i].state = ROW_ACTIVE;
+		s->listeners[i].next = i == 0 ? 1 : PLAN_END;
+		s->backends[i].state = ROW_ACTIVE;
+		s->backends[i].next = i == 0 ? 1 : PLAN_END;
 		s->listeners[i].text = 1;
 		s->listeners[i].backlog = 1;
 		s->backends[i].name = 1;
@@ -118,9 +124,22 @@ static const struct damage damages[] = {
     DAMAGE(plan.control.mode, 01000),
     DAMAGE(plan.control.group.name, 24),
     DAMAGE(plan.log.level, 4),
-    DAMAGE(plan.log.target, 4),
-    DAMAGE(plan.log.path, 0),
-    DAMAGE(plan.log.path, 24),
+    DAMAGE(plan.log.messages.target, TARGET_OFF),
+    DAMAGE(plan.log.messages.path, 0),
+    DAMAGE(plan.log.messages.path, 24),
+    DAMAGE(plan.log.access.target, TARGET_OFF + 1),
+    DAMAGE(plan.log.access.target, TARGET_FILE),
+    DAMAGE(services[0].state, ROW_REMOVED),
+    DAMAGE(services[0].state, ROW_REMOVED + 1),
+    DAMAGE(services[0].on_remove, ON_REMOVE_CLOSE + 1),
+    DAMAGE(listeners[0].state, ROW_EMPTY),
+    DAMAGE(listeners[0].state, ROW_REMOVED),
+    DAMAGE(listeners[0].next, 0),
+    DAMAGE(listeners[1].next, 0),
+    DAMAGE(backends[0].state, ROW_REMOVED),
+    DAMAGE(backends[0].next, PLAN_END),
+    DAMAGE(backends[0].next, 2),
+    DAMAGE(backends[1].next, 1),
     DAMAGE(plan.services.count, 0),
     DAMAGE(plan.services.count, 2),
     DAMAGE(plan.services.count, UINT32_MAX),

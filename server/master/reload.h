@@ -1,0 +1,57 @@
+/*
+ * reload - the transaction that puts another configuration in force.
+ *
+ * Read and compile (in a child), bind what is new, prepare every worker, then
+ * commit by one store of the generation into the board; whatever fails before
+ * that is undone and the running configuration is untouched.
+ *
+ * Runs in: master.  Never blocks.
+ */
+#ifndef SRVD_MASTER_RELOAD_H
+#define SRVD_MASTER_RELOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/attr.h"
+#include "server/config/config.h"
+
+struct master;
+
+/* One thing that the reload changes, or would. */
+struct reload_change {
+	struct config_change what;
+	uint64_t connections; /* live ones of what is removed or changed */
+	const char *action;   /* what becomes of those of what is removed:
+			       * "keep", "drain", "close"; else "" */
+};
+
+/* What came of it; all is the reload's, and gone when the handler returns. */
+struct reload_outcome {
+	bool ok;
+	bool dry_run;
+	uint64_t generation; /* in force now */
+	const struct reload_change *changes;
+	size_t changes_count;
+	/* Not ok: the files have errors, or else a stage failed. */
+	const struct config_error *errors;
+	size_t errors_count;
+	const char *stage;   /* "check", "bind", "prepare", "stop" */
+	const char *message; /* a sentence */
+};
+
+typedef void reload_done_fn(void *arg, const struct reload_outcome *outcome);
+
+/*
+ * Begin one.  done(arg) is called once, later, from the loop; NULL: nobody
+ * waits, the log says what came of it.  Returns 0, -EBUSY while another one
+ * is under way or the gateway stops, or -errno.
+ */
+must_check int reload_begin(struct master *m, bool dry_run,
+    reload_done_fn *done, void *arg);
+
+/* Whoever waits with arg has gone; the reload goes on. */
+void reload_forget(struct master *m, const void *arg);
+
+#endif
