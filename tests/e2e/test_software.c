@@ -21,6 +21,9 @@
 #define OUTPUT_SIZE  65536
 #define FILE_BYTES   (24u << 20)
 
+/* The gateway's own Unix-domain socket, before the TCP backend. */
+#define FRONT "front.sock"
+
 static char output[OUTPUT_SIZE];
 
 static bool
@@ -113,14 +116,16 @@ run_under_kills(const struct gateway *g, const char *command)
 static void
 start_gateway(struct gateway *g, int port, const char *socket)
 {
+	char front[E2E_PATH_SIZE];
+
 	gateway_init(g);
 	g->workers = WORKERS;
 	gateway_start(g,
-	    "service tcp {\n	listen = {\"127.0.0.1:0\"}\n"
+	    "service tcp {\n	listen = {\"127.0.0.1:0\", \"unix:%s\"}\n"
 	    "	backend b { address = \"127.0.0.1:%d\" }\n}\n"
 	    "service unix {\n	listen = {\"127.0.0.1:0\"}\n"
 	    "	backend b { address = \"unix:%s\" }\n}\n",
-	    port, socket);
+	    e2e_path(front, FRONT), port, socket);
 }
 
 static pid_t
@@ -141,15 +146,22 @@ start_redis(int port, const char *socket)
 	return pid;
 }
 
+/* Through a service's TCP port, or NULL: through the Unix-domain socket. */
 static void
 run_redis(const struct gateway *g, const char *service, const char *options)
 {
-	char command[256];
+	char command[2 * E2E_PATH_SIZE];
+	char where[E2E_PATH_SIZE + 8];
+	char front[E2E_PATH_SIZE];
 
+	if (service == NULL)
+		snprintf(where, sizeof where, "-s %s", e2e_path(front, FRONT));
+	else
+		snprintf(where, sizeof where, "-h 127.0.0.1 -p %d",
+		    port_of(g, service));
 	snprintf(command, sizeof command,
-	    "exec redis-benchmark -h 127.0.0.1 -p %d -c 50 -q "
-	    "-t ping,set,get %s",
-	    port_of(g, service), options);
+	    "exec redis-benchmark %s -c 50 -q -t ping,set,get %s", where,
+	    options);
 	run_under_kills(g, command);
 	ck_assert_msg(strcasestr(output, "error") == NULL &&
 		strstr(output, "GET:") != NULL,
@@ -174,6 +186,8 @@ START_TEST(redis)
 	run_redis(&g, "unix", "-n 60000");
 	run_redis(&g, "tcp", "-n 8000 -k 0");
 	run_redis(&g, "unix", "-n 8000 -k 0");
+	run_redis(&g, NULL, "-n 60000");
+	run_redis(&g, NULL, "-n 8000 -k 0");
 	gateway_expect_number(&g, "totals/connections", 0);
 	gateway_stop(&g);
 	proc_end(pid);
