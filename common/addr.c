@@ -426,9 +426,21 @@ addr_from_sockaddr(struct addr *addr, const struct sockaddr *sa,
 }
 
 int
+addr_compare(const struct addr *a, const struct addr *b)
+{
+	int order = (int)a->kind - (int)b->kind;
+
+	if (order == 0)
+		order = (int)a->port - (int)b->port;
+	if (order == 0)
+		order = memcmp(a->ip, b->ip, sizeof(a->ip));
+	if (order == 0)
+		order = strncmp(a->path, b->path, sizeof(a->path));
+	return order;
+}
+
+int
 addr_equal(const struct addr *a, const struct addr *b)
 {
-	return a->kind == b->kind && a->port == b->port &&
-	    memcmp(a->ip, b->ip, sizeof(a->ip)) == 0 &&
-	    strncmp(a->path, b->path, sizeof(a->path)) == 0;
+	return addr_compare(a, b) == 0;
 }

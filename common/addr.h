@@ -72,6 +72,8 @@ must_check int addr_to_sockaddr(const struct addr *addr,
 void addr_from_sockaddr(struct addr *addr, const struct sockaddr *sa,
     socklen_t length);
 
+/* An order of addresses, for sorting: below 0, 0 or above. */
+int addr_compare(const struct addr *a, const struct addr *b);
 int addr_equal(const struct addr *a, const struct addr *b);
 
 #endif

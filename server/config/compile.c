@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "server/config/compile.h"
+#include "server/config/succession.h"
 
 #define CONNECTIONS_AUTO_MAX 10000
 
@@ -33,20 +34,6 @@ finish_listeners(struct build *build)
 		listener->nodelay = service->nodelay;
 	}
 	build->head.control.gid = build->head.control.group.id;
-}
-
-static int
-addr_compare(const struct addr *a, const struct addr *b)
-{
-	int order = (int)a->kind - (int)b->kind;
-
-	if (order == 0)
-		order = (int)a->port - (int)b->port;
-	if (order == 0)
-		order = memcmp(a->ip, b->ip, sizeof(a->ip));
-	if (order == 0)
-		order = strncmp(a->path, b->path, sizeof(a->path));
-	return order;
 }
 
 static int
@@ -271,4 +258,8 @@ compile_build(struct build *build)
 	settle_numbers(build, sockets);
 	if (!build->request->check_only)
 		resolve_names(build);
+	/* Rows that something is wrong with may be incomplete. */
+	if (build->request->previous != NULL &&
+	    build->report->findings_count == 0)
+		succession_apply(build, build->request->previous);
 }

@@ -117,10 +117,21 @@ must_check bool config_needs_restart(const struct plan *from,
 
 /*
  * All differences of two plans that plan_check_succession() lets pass, in the
- * order settings, services (each with its settings, listeners, backends).
+ * order settings, services (each with its settings, listeners, backends).  A
+ * service that is added or removed comes with all that is in it.  A service
+ * is CHANGE_CHANGED itself if only the order of its backends is, a listener
+ * if it is another service's or written in another way.
  * Returns 0 and an array to be freed by free(), or -ENOMEM.
  */
 must_check int config_diff(const struct plan *from, const struct plan *to,
     struct config_change **changes, size_t *count);
+
+/*
+ * Does plan to give up rows that plan from kept for removed services and
+ * backends (P2)?  It is worth being put in force then even if config_diff()
+ * finds nothing: other names can have those rows only after that.
+ */
+must_check bool config_frees_rows(const struct plan *from,
+    const struct plan *to);
 
 #endif

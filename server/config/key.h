@@ -2,7 +2,8 @@
  * key - what may stand in the configuration: sections and their keys.
  *
  * A key is one row: the member of the plan that it sets, how its value is
- * read and written, default, range and what a reload does with a change.
+ * read, written and compared, default, range and what a reload does with a
+ * change.
  * Reading, checking and printing back all go by the rows.
  *
  * Runs in: the configuration's child (reading), master and srvd -n
@@ -38,13 +39,18 @@ typedef void key_read_fn(const struct value *value, void *member);
 typedef void key_print_fn(const struct plan *plan, const struct key *key,
     const void *member, FILE *out);
 
+/* Do members of two plans say the same, and mean the same? */
+typedef bool key_is_same_fn(const struct plan *from, const void *a,
+    const struct plan *to, const void *b);
+
 /* Is there a value to be written? */
 typedef bool key_is_set_fn(const struct plan *plan, const void *member);
 
 struct key_type {
 	key_read_fn *read;
 	key_print_fn *print;
-	key_is_set_fn *is_set; /* NULL: there always is one */
+	key_is_same_fn *is_same; /* NULL: it makes rows, which are compared */
+	key_is_set_fn *is_set;   /* NULL: there always is one */
 };
 
 enum key_reload {

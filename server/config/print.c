@@ -1,12 +1,12 @@
 /*
- * print - the effective configuration as text, and what differs in two.
+ * print - the effective configuration as text.
  *
  * Every key's row writes itself, so that what is printed reads back to an
- * equal plan.
+ * equal plan.  What was removed is no part of the configuration.
+ *
+ * Runs in: srvd -n.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "server/config/config.h"
 #include "server/config/key.h"
@@ -65,63 +65,13 @@ config_print(const struct plan *plan, FILE *out)
 	(void)fputs("}\n\nlog {\n", out);
 	print_keys(plan, SECTION_LOG, plan, out);
 	(void)fputs("}\n", out);
-	for (uint32_t i = 0; i < plan->services.count; i++)
-		print_service(plan, plan_service(plan, i), out);
+	for (uint32_t i = 0; i < plan->services.count; i++) {
+		const struct plan_service *service = plan_service(plan, i);
+
+		if (service->state == ROW_ACTIVE)
+			print_service(plan, service, out);
+	}
 	if (fflush(out) != 0 || ferror(out))
 		return errno != 0 ? -errno : -EIO;
 	return 0;
-}
-
-/* A value as text; NULL without memory. */
-static char *
-value_text(const struct plan *plan, const struct key *key)
-{
-	char *text = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&text, &length);
-
-	if (out == NULL)
-		return NULL;
-	key->type->print(plan, key, key_member(key, plan), out);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
-/* Values that can't be told apart for want of memory count as changed. */
-static bool
-is_changed(const struct plan *from, const struct plan *to,
-    const struct key *key)
-{
-	char *old = value_text(from, key);
-	char *new = value_text(to, key);
-	bool changed = old == NULL || new == NULL || strcmp(old, new) != 0;
-
-	free(old);
-	free(new);
-	return changed;
-}
-
-bool
-config_needs_restart(const struct plan *from, const struct plan *to,
-    const char **section, const char **key)
-{
-	/* What these sections set stands in the plan's head. */
-	static const enum section_id ids[] = {
-	    SECTION_TOP, SECTION_CONTROL, SECTION_LOG};
-
-	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-		const struct section *in = &sections[ids[i]];
-
-		for (size_t k = 0; k < in->keys_count; k++) {
-			if (in->keys[k].reload != RELOAD_RESTART ||
-			    !is_changed(from, to, &in->keys[k]))
-				continue;
-			*section = ids[i] == SECTION_TOP ? "" : in->name;
-			*key = in->keys[k].name;
-			return true;
-		}
-	}
-	return false;
 }

@@ -38,7 +38,17 @@ number_print(const struct plan *plan, const struct key *key, const void *member,
 	(void)fprintf(out, "%" PRIu32, *(const uint32_t *)member);
 }
 
-const struct key_type type_number = {number_read, number_print, NULL};
+static bool
+number_is_same(const struct plan *from, const void *a, const struct plan *to,
+    const void *b)
+{
+	(void)from;
+	(void)to;
+	return *(const uint32_t *)a == *(const uint32_t *)b;
+}
+
+const struct key_type type_number = {
+    number_read, number_print, number_is_same, NULL};
 
 static void
 number_or_auto_read(const struct value *value, void *member)
@@ -50,7 +60,7 @@ number_or_auto_read(const struct value *value, void *member)
 }
 
 const struct key_type type_number_or_auto = {
-    number_or_auto_read, number_print, NULL};
+    number_or_auto_read, number_print, number_is_same, NULL};
 
 static void
 duration_read(const struct value *value, void *member)
@@ -85,7 +95,17 @@ duration_print(const struct plan *plan, const struct key *key,
 	    out);
 }
 
-const struct key_type type_duration = {duration_read, duration_print, NULL};
+static bool
+duration_is_same(const struct plan *from, const void *a, const struct plan *to,
+    const void *b)
+{
+	(void)from;
+	(void)to;
+	return *(const uint64_t *)a == *(const uint64_t *)b;
+}
+
+const struct key_type type_duration = {
+    duration_read, duration_print, duration_is_same, NULL};
 
 static void
 switch_read(const struct value *value, void *member)
@@ -113,7 +133,17 @@ switch_print(const struct plan *plan, const struct key *key, const void *member,
 	(void)fputs(*(const uint8_t *)member ? "true" : "false", out);
 }
 
-const struct key_type type_switch = {switch_read, switch_print, NULL};
+static bool
+switch_is_same(const struct plan *from, const void *a, const struct plan *to,
+    const void *b)
+{
+	(void)from;
+	(void)to;
+	return *(const uint8_t *)a == *(const uint8_t *)b;
+}
+
+const struct key_type type_switch = {
+    switch_read, switch_print, switch_is_same, NULL};
 
 static void
 mode_read(const struct value *value, void *member)
@@ -133,7 +163,7 @@ mode_print(const struct plan *plan, const struct key *key, const void *member,
 	(void)fprintf(out, "%04" PRIo32, *(const uint32_t *)member);
 }
 
-const struct key_type type_mode = {mode_read, mode_print, NULL};
+const struct key_type type_mode = {mode_read, mode_print, number_is_same, NULL};
 
 static void
 choice_read(const struct value *value, void *member)
@@ -169,4 +199,5 @@ choice_print(const struct plan *plan, const struct key *key, const void *member,
 	(void)fputs(key->words[*(const uint32_t *)member], out);
 }
 
-const struct key_type type_choice = {choice_read, choice_print, NULL};
+const struct key_type type_choice = {
+    choice_read, choice_print, number_is_same, NULL};

@@ -26,6 +26,14 @@ string_is_set(const struct plan *plan, const void *member)
 	return *plan_string(plan, *(const uint32_t *)member) != '\0';
 }
 
+static bool
+string_is_same(const struct plan *from, const void *a, const struct plan *to,
+    const void *b)
+{
+	return strcmp(plan_string(from, *(const uint32_t *)a),
+		   plan_string(to, *(const uint32_t *)b)) == 0;
+}
+
 /* False, and reported, if the value is empty. */
 static bool
 needs_text(const struct value *value)
@@ -43,7 +51,8 @@ name_read(const struct value *value, void *member)
 		*(uint32_t *)member = build_string(value->build, value->text);
 }
 
-const struct key_type type_name = {name_read, string_print, string_is_set};
+const struct key_type type_name = {
+    name_read, string_print, string_is_same, string_is_set};
 
 static void
 socket_path_read(const struct value *value, void *member)
@@ -64,7 +73,8 @@ socket_path_read(const struct value *value, void *member)
 	*(uint32_t *)member = build_string(value->build, value->text);
 }
 
-const struct key_type type_socket_path = {socket_path_read, string_print, NULL};
+const struct key_type type_socket_path = {
+    socket_path_read, string_print, string_is_same, NULL};
 
 /*
  * srvd -n needs no privilege and may run where the users of the gateway do
@@ -135,8 +145,22 @@ id_is_set(const struct plan *plan, const void *member)
 	return string_is_set(plan, &id->name);
 }
 
-const struct key_type type_owner = {owner_read, id_print, id_is_set};
-const struct key_type type_group = {group_read, id_print, id_is_set};
+/* A name may have come to mean another number. */
+static bool
+id_is_same(const struct plan *from, const void *a, const struct plan *to,
+    const void *b)
+{
+	const struct plan_id *old = a;
+	const struct plan_id *new = b;
+
+	return old->id ==
+	    new->id &&string_is_same(from, &old->name, to, &new->name);
+}
+
+const struct key_type type_owner = {
+    owner_read, id_print, id_is_same, id_is_set};
+const struct key_type type_group = {
+    group_read, id_print, id_is_same, id_is_set};
 
 static const char *const targets[] = {
     [TARGET_STDERR] = "stderr",
@@ -190,10 +214,21 @@ log_target_print(const struct plan *plan, const struct key *key,
 		(void)fputs(targets[target->target], out);
 }
 
+static bool
+log_target_is_same(const struct plan *from, const void *a,
+    const struct plan *to, const void *b)
+{
+	const struct plan_target *old = a;
+	const struct plan_target *new = b;
+
+	return old->target ==
+	    new->target &&string_is_same(from, &old->path, to, &new->path);
+}
+
 const struct key_type type_log_target = {
-    log_target_read, log_target_print, NULL};
+    log_target_read, log_target_print, log_target_is_same, NULL};
 const struct key_type type_access_target = {
-    access_target_read, log_target_print, NULL};
+    access_target_read, log_target_print, log_target_is_same, NULL};
 
 static void
 listen_read(const struct value *value, void *member)
@@ -227,7 +262,7 @@ listen_print(const struct plan *plan, const struct key *key, const void *member,
 	(void)fputc('}', out);
 }
 
-const struct key_type type_listen = {listen_read, listen_print, NULL};
+const struct key_type type_listen = {listen_read, listen_print, NULL, NULL};
 
 static void
 address_read(const struct value *value, void *member)
@@ -253,4 +288,17 @@ address_print(const struct plan *plan, const struct key *key,
 	key_print_text(plan_string(plan, backend->text), out);
 }
 
-const struct key_type type_address = {address_read, address_print, NULL};
+/* A host's name may have come to mean another address. */
+static bool
+address_is_same(const struct plan *from, const void *a, const struct plan *to,
+    const void *b)
+{
+	const struct plan_backend *old = a;
+	const struct plan_backend *new = b;
+
+	return addr_equal(&old->addr, &new->addr) &&
+	    string_is_same(from, &old->text, to, &new->text);
+}
+
+const struct key_type type_address = {
+    address_read, address_print, address_is_same, NULL};

@@ -140,8 +140,42 @@ log_is_good(const struct plan *plan)
 	    target_is_good(plan, &log->access);
 }
 
-/* A list has as many rows as it says, all active and the service's (P3); so it
- * has an end. */
+/* Is all of a row that is nobody's zero? */
+static bool
+is_blank(const void *row, size_t size)
+{
+	const unsigned char *bytes = row;
+
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/*
+ * Do the lists of all services hold as many rows as there are active ones?
+ * Then each of those is in one (P3), and to walk the lists takes no more steps
+ * than there are rows, whatever they say.
+ */
+static bool
+lists_are_whole(const struct plan *plan)
+{
+	uint64_t listeners = 0;
+	uint64_t backends = 0;
+
+	for (uint32_t i = 0; i < plan->services.count; i++) {
+		const struct plan_service *service = plan_service(plan, i);
+
+		if (service->state == ROW_ACTIVE) {
+			listeners += service->listeners;
+			backends += service->backends;
+		}
+	}
+	for (uint32_t i = 0; i < plan->listeners.count; i++)
+		listeners -= plan_listener(plan, i)->state == ROW_ACTIVE;
+	for (uint32_t i = 0; i < plan->backends.count; i++)
+		backends -= plan_backend(plan, i)->state == ROW_ACTIVE;
+	return listeners == 0 && backends == 0;
+}
+
+/* A list has as many rows as it says, all active and the service's (P3). */
 static bool
 owns_listeners(const struct plan *plan, uint32_t i)
 {
@@ -192,7 +226,7 @@ service_is_good(const struct plan *plan, uint32_t i)
 	const struct plan_service *service = plan_service(plan, i);
 
 	if (service->state == ROW_EMPTY)
-		return true;
+		return is_blank(service, sizeof(*service));
 	return service->state <= ROW_REMOVED && is_text(plan, service->name) &&
 	    service->on_remove <= ON_REMOVE_CLOSE &&
 	    is_string(plan, service->owner.name) &&
@@ -210,9 +244,10 @@ listener_is_good(const struct plan *plan, uint32_t i)
 	const struct addr *addr = &listener->addr;
 
 	if (listener->state == ROW_EMPTY)
-		return true;
+		return is_blank(listener, sizeof(*listener));
 	return listener->state == ROW_ACTIVE &&
 	    listener->service < plan->services.count &&
+	    listener->born <= plan->generation &&
 	    is_text(plan, listener->text) && listener->backlog >= 1 &&
 	    listener->backlog <= PLAN_BACKLOG_MAX && listener->mode <= 0777 &&
 	    listener->nodelay <= 1 &&
@@ -228,7 +263,7 @@ backend_is_good(const struct plan *plan, uint32_t i)
 	const struct addr *addr = &backend->addr;
 
 	if (backend->state == ROW_EMPTY)
-		return true;
+		return is_blank(backend, sizeof(*backend));
 	return backend->state <= ROW_REMOVED &&
 	    backend->service < plan->services.count &&
 	    plan_service(plan, backend->service)->state != ROW_EMPTY &&
@@ -294,6 +329,8 @@ find_fault(const struct plan *plan, size_t length)
 		return "the control socket's settings are damaged";
 	if (!log_is_good(plan))
 		return "the log's settings are damaged";
+	if (!lists_are_whole(plan))
+		return "its services' lists are damaged";
 	if (!rows_are_good(plan, plan->services.count, service_is_good))
 		return "a service's row is damaged";
 	if (!rows_are_good(plan, plan->listeners.count, listener_is_good))
@@ -308,85 +345,6 @@ plan_check(const struct plan *plan, size_t length, const char **why)
 {
 	*why = find_fault(plan, length);
 	return *why == NULL ? 0 : -EINVAL;
-}
-
-static bool
-has_same_text(const struct plan *from, uint32_t a, const struct plan *to,
-    uint32_t b)
-{
-	return strcmp(plan_string(from, a), plan_string(to, b)) == 0;
-}
-
-/* May a row that was one name's and in state before now be another's? */
-static bool
-may_follow(uint32_t before, uint32_t after, bool is_same)
-{
-	if (before == ROW_EMPTY)
-		return after != ROW_REMOVED;
-	if (after == ROW_EMPTY)
-		return before == ROW_REMOVED;
-	return is_same;
-}
-
-static bool
-service_follows(const struct plan *from, const struct plan *to, uint32_t i)
-{
-	const struct plan_service *a = plan_service(from, i);
-	const struct plan_service *b = plan_service(to, i);
-
-	return may_follow(a->state, b->state,
-	    has_same_text(from, a->name, to, b->name));
-}
-
-static bool
-backend_follows(const struct plan *from, const struct plan *to, uint32_t i)
-{
-	const struct plan_backend *a = plan_backend(from, i);
-	const struct plan_backend *b = plan_backend(to, i);
-
-	return may_follow(a->state, b->state,
-	    a->service == b->service &&
-		has_same_text(from, a->name, to, b->name));
-}
-
-static bool
-listener_follows(const struct plan *from, const struct plan *to, uint32_t i)
-{
-	const struct plan_listener *a = plan_listener(from, i);
-	const struct plan_listener *b = plan_listener(to, i);
-
-	if (b->state == ROW_EMPTY || a->state == ROW_EMPTY)
-		return b->state == ROW_EMPTY || b->born == to->generation;
-	return a->born == b->born && has_same_text(from, a->text, to, b->text);
-}
-
-int
-plan_check_succession(const struct plan *from, const struct plan *to,
-    const char **why)
-{
-	*why = "a table has lost rows";
-	if (to->services.count < from->services.count ||
-	    to->listeners.count < from->listeners.count ||
-	    to->backends.count < from->backends.count)
-		return -EINVAL;
-	*why = "its generation is not a later one";
-	if (to->generation <= from->generation)
-		return -EINVAL;
-	*why = "a row has changed its meaning";
-	for (uint32_t i = 0; i < from->services.count; i++) {
-		if (!service_follows(from, to, i))
-			return -EINVAL;
-	}
-	for (uint32_t i = 0; i < from->backends.count; i++) {
-		if (!backend_follows(from, to, i))
-			return -EINVAL;
-	}
-	for (uint32_t i = 0; i < from->listeners.count; i++) {
-		if (!listener_follows(from, to, i))
-			return -EINVAL;
-	}
-	*why = NULL;
-	return 0;
 }
 
 int

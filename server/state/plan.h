@@ -14,8 +14,11 @@
  *      settings, while connections may use it; a row is given to another name
  *      only if it was ROW_EMPTY in the plan before.  So connections need not
  *      be touched by a reload.
- *  P3  The rows of a service are linked, in the order of the configuration:
- *      only active ones are.
+ *  P3  The active rows of listeners and backends are linked, those of each
+ *      service in the order of the configuration; no others are.
+ *  P4  A listener's row keeps its index, address and born as long as its
+ *      sockets live, whichever service it belongs to.  Without them it is
+ *      ROW_EMPTY at once.
  */
 #ifndef SRVD_STATE_PLAN_H
 #define SRVD_STATE_PLAN_H
@@ -63,7 +66,7 @@ enum plan_log_target {
 };
 
 enum plan_row_state {
-	ROW_EMPTY,   /* nobody's; all else in it is zero */
+	ROW_EMPTY,   /* nobody's; all in it is zero */
 	ROW_ACTIVE,  /* it stands in the configuration */
 	ROW_REMOVED, /* it did; connections may use it still (P2) */
 };
@@ -190,7 +193,7 @@ must_check int plan_check(const struct plan *plan, size_t length,
     const char **why);
 
 /*
- * Can plan to take the place of plan from (P2)?  Both have been checked.
+ * Can plan to take the place of plan from (P2, P4)?  Both have been checked.
  * Returns 0, or -EINVAL with what is wrong in *why (a constant).
  */
 must_check int plan_check_succession(const struct plan *from,

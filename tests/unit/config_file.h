@@ -72,6 +72,17 @@ write_text(const char *name, const char *text)
 }
 
 static inline struct config_result
+load_request(const struct config_request *request)
+{
+	struct config_result result;
+
+	config_load(request, &result);
+	ck_assert_int_eq(result.plan == NULL, result.errors_count > 0);
+	ck_assert_int_eq(result.plan_fd<0, result.errors_count> 0);
+	return result;
+}
+
+static inline struct config_result
 load(const char *name, bool check_only)
 {
 	const struct config_request request = {
@@ -80,12 +91,23 @@ load(const char *name, bool check_only)
 	    .generation = 1,
 	    .nofile = 20000,
 	};
-	struct config_result result;
 
-	config_load(&request, &result);
-	ck_assert_int_eq(result.plan == NULL, result.errors_count > 0);
-	ck_assert_int_eq(result.plan_fd<0, result.errors_count> 0);
-	return result;
+	return load_request(&request);
+}
+
+/* A reload: as it follows a plan, nothing of which is in use. */
+static inline struct config_result
+load_after(const char *name, const struct plan *previous)
+{
+	const struct config_request request = {
+	    .path = path_of(name),
+	    .check_only = true,
+	    .generation = previous->generation + 1,
+	    .nofile = 20000,
+	    .previous = previous,
+	};
+
+	return load_request(&request);
 }
 
 /* Is there an error at that line of a file whose name ends so? */
