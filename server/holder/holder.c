@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/attr.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/title.h"
 #include "server/holder/drop.h"
@@ -26,13 +27,15 @@
 #define DELAY_FIRST_MS 10
 #define DELAY_LAST_MS  5000
 
+/* At the latest then another watchdog time is noticed. */
+#define STEP_MAX_MS 5000
+
 struct holder {
 	struct body body;
 	struct board board;
 	struct board_row *row;
 	worker_main_fn *worker;
 	uint32_t index;
-	uint64_t watchdog_ms; /* a copy the worker can't change */
 	uint64_t delay_ms;
 	bool was_blamed; /* the last death had a culprit */
 };
@@ -42,24 +45,6 @@ holder_is_asked_for(int argc, char **argv)
 {
 	return argc == 1 &&
 	    strncmp(argv[0], TITLE_PREFIX, strlen(TITLE_PREFIX)) == 0;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static uint64_t
-epoch_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 /* Wait for SIGCHLD, at most ms; true if it came. */
@@ -97,10 +82,11 @@ clone_worker(void)
 static void
 watch(struct holder *h, pid_t pid, siginfo_t *info)
 {
-	uint64_t step = h->watchdog_ms == 0 ? 60000 : h->watchdog_ms / 4;
 	uint64_t beat = atomic_load(&h->body.head->beat);
-	uint64_t since = now_ms();
+	uint64_t since = clock_monotonic_ms();
+	uint64_t watchdog;
 	uint64_t before;
+	uint64_t step;
 	uint64_t seen;
 
 	for (;;) {
@@ -108,18 +94,24 @@ watch(struct holder *h, pid_t pid, siginfo_t *info)
 		if (waitid(P_PID, (id_t)pid, info, WEXITED | WNOHANG) == 0 &&
 		    info->si_pid == pid)
 			return;
-		before = now_ms();
+		/* It may change with a reload; a worker that writes nonsense
+		 * there could as well write the beat. */
+		watchdog = h->body.head->watchdog_ms;
+		step = watchdog == 0 || watchdog / 4 >= STEP_MAX_MS
+		    ? STEP_MAX_MS
+		    : watchdog / 4 + 1;
+		before = clock_monotonic_ms();
 		if (wait_for_child(step))
 			continue;
 		seen = atomic_load(&h->body.head->beat);
-		if (seen != beat || now_ms() - before > 2 * step) {
+		if (seen != beat || clock_monotonic_ms() - before > 2 * step) {
 			beat = seen;
-			since = now_ms();
+			since = clock_monotonic_ms();
 		}
-		if (h->watchdog_ms != 0 && now_ms() - since >= h->watchdog_ms) {
+		if (watchdog != 0 && clock_monotonic_ms() - since >= watchdog) {
 			atomic_store(&h->body.head->watchdog_fired, 1);
 			(void)kill(pid, SIGKILL);
-			since = now_ms();
+			since = clock_monotonic_ms();
 		}
 	}
 }
@@ -138,7 +130,7 @@ record_death(struct holder *h, const siginfo_t *info)
 	struct body_head *head = h->body.head;
 	struct body_death *death = &head->death;
 
-	death->at_us = epoch_us();
+	death->at_us = clock_epoch_us();
 	death->status = info->si_status;
 	death->culprit = 0;
 	death->fault_address = 0;
@@ -189,8 +181,8 @@ pause_before_next(struct holder *h, bool blamed)
 	h->delay_ms = h->delay_ms == 0 ? DELAY_FIRST_MS : h->delay_ms * 2;
 	if (h->delay_ms > DELAY_LAST_MS)
 		h->delay_ms = DELAY_LAST_MS;
-	until = now_ms() + h->delay_ms;
-	while ((now = now_ms()) < until)
+	until = clock_monotonic_ms() + h->delay_ms;
+	while ((now = clock_monotonic_ms()) < until)
 		(void)wait_for_child(until - now);
 }
 
@@ -241,7 +233,6 @@ take_body(struct holder *h)
 	if (rc < 0)
 		return rc;
 	h->index = h->body.head->index;
-	h->watchdog_ms = h->body.head->watchdog_ms;
 	rc = board_map(BODY_FD_BOARD_READ, &h->board);
 	if (rc < 0)
 		return rc;

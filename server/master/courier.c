@@ -188,6 +188,7 @@ send_orders(struct body_ref *ref)
 	int rc;
 
 	channel_init(&message, CHANNEL_LEVEL);
+	message.first = CHANNEL_ALL;
 	message.level = m->level;
 	rc = channel_send(ref->channel_fd, &message, NULL, 0);
 	if (rc < 0 || m->phase == MASTER_SERVING)

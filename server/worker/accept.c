@@ -6,13 +6,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "server/worker/accept.h"
 #include "server/worker/conn.h"
 #include "server/worker/dial.h"
+#include "server/worker/levels.h"
 #include "server/worker/poller.h"
+#include "server/worker/sockets.h"
 
 /* Several accepts a wake-up, but not all: others wait too.  A turn begins
  * with one, since asking in vain costs as much as a wake-up, and doubles
@@ -73,40 +74,26 @@ is_plan_socket(const struct worker *w, uint32_t number)
 	    w->listening[number].is_open;
 }
 
-bool
-accept_is_complete(const struct worker *w, const struct plan *plan)
+static void
+open_socket(struct worker *w, uint32_t n)
 {
-	for (uint32_t i = 0; i < plan->listeners.count; i++) {
-		uint32_t sockets =
-		    body_listener_sockets(plan_listener(plan, i));
+	struct listening *l = &w->listening[n];
 
-		for (uint32_t k = 0; k < sockets; k++) {
-			if (w->head->listener_fd[2 * i + k] == 0)
-				return false;
-		}
-	}
-	return true;
+	*l = (struct listening){
+	    .is_open = true,
+	    .is_shared = listener_of(w, n)->addr.kind == ADDR_UNIX,
+	};
+	set_interest(w, n, true);
 }
 
 void
 accept_open(struct worker *w)
 {
-	for (uint32_t i = 0; i < w->plan->listeners.count; i++) {
-		const struct plan_listener *listener =
-		    plan_listener(w->plan, i);
-
-		for (uint32_t k = 0; k < body_listener_sockets(listener); k++) {
-			struct listening *l = &w->listening[2 * i + k];
-
-			if (w->head->listener_fd[2 * i + k] == 0)
-				continue;
-			l->is_open = true;
-			l->is_paused = false;
-			l->is_shared = listener->addr.kind == ADDR_UNIX;
-			set_interest(w, 2 * i + k, true);
-		}
+	for (uint32_t n = 0; n < 2 * w->plan->listeners.count; n++) {
+		if (!w->listening[n].is_open &&
+		    sockets_has(w->head, w->plan, n))
+			open_socket(w, n);
 	}
-	w->paused = 0;
 }
 
 /* Limits */
@@ -127,9 +114,12 @@ gateway_connections(const struct worker *w)
 
 /* A limit that clients run into again and again is told of now and then. */
 static void
-say_full(struct worker *w, uint64_t *said_ms, const char *whose, uint32_t limit)
+say_full(struct worker *w, uint32_t service, const char *whose, uint32_t limit)
 {
-	if (*said_ms != 0 && w->now_ms - *said_ms < FULL_SAID_MS)
+	uint64_t *said_ms = &w->full_ms[service != LEVELS_GENERAL];
+
+	if (!levels_want(w, service, LEVEL_WARN) ||
+	    (*said_ms != 0 && w->now_ms - *said_ms < FULL_SAID_MS))
 		return;
 	*said_ms = w->now_ms;
 	log_warn("max_connections of %s is reached: new connections wait in "
@@ -146,14 +136,14 @@ is_at_limit(struct worker *w, const struct plan_listener *listener)
 	    offsetof(struct board_row, services[listener->service].connections);
 
 	if (gateway_connections(w) >= w->plan->max_connections) {
-		say_full(w, &w->full_ms[0], "the gateway",
+		say_full(w, LEVELS_GENERAL, "the gateway",
 		    w->plan->max_connections);
 		return true;
 	}
 	if (service->max_connections == 0 ||
 	    live_at(w, offset) < service->max_connections)
 		return false;
-	say_full(w, &w->full_ms[1], plan_string(w->plan, service->name),
+	say_full(w, listener->service, plan_string(w->plan, service->name),
 	    service->max_connections);
 	return true;
 }
@@ -178,7 +168,7 @@ abstains(struct worker *w, uint32_t number)
 static void
 say_short(struct worker *w, int error)
 {
-	if (!w->is_short)
+	if (!w->is_short && levels_want(w, LEVELS_GENERAL, LEVEL_WARN))
 		log_warn("out of %s: new connections wait in the backlog "
 			 "until some end error=\"%s\"",
 		    error == EMFILE || error == ENFILE ? "descriptors"
@@ -190,17 +180,20 @@ say_short(struct worker *w, int error)
 static void
 say_enough(struct worker *w)
 {
-	if (w->is_short)
+	if (w->is_short && levels_want(w, LEVELS_GENERAL, LEVEL_INFO))
 		log_info("new connections are accepted again");
 	w->is_short = false;
 }
 
 /* Accepting */
 
+/* Where the client came to.  The plan may have lost the listener's row since
+ * a dead worker accepted it; and "any address" is none. */
 static void
-note_local(struct slot *slot, const struct addr *bound)
+note_local(struct slot *slot, const struct plan_listener *listener)
 {
 	static const uint8_t any[16];
+	const struct addr *bound = &listener->addr;
 	struct sockaddr_storage ss;
 	socklen_t length = sizeof(ss);
 
@@ -220,15 +213,12 @@ static void
 begin(struct worker *w, struct slot *slot, const struct sockaddr *peer,
     socklen_t length)
 {
-	const struct addr *bound =
-	    &plan_listener(w->plan, slot->listener)->addr;
-
 	endpoint_from_sockaddr(&slot->client, peer, length);
+	note_local(slot, plan_listener(w->plan, slot->listener));
 	/* One that has been reset already tells no name. */
 	if (slot->client.kind == ADDR_NONE)
 		slot->client.kind =
-		    bound->kind == ADDR_UNIX ? ADDR_UNIX : ADDR_TCP4;
-	note_local(slot, bound);
+		    slot->local.kind == ADDR_UNIX ? ADDR_UNIX : ADDR_TCP4;
 	conn_accepted(w, slot);
 	dial_start(w, slot);
 }
@@ -338,25 +328,46 @@ accept_resume(struct worker *w)
 	}
 }
 
+/* Take what is queued on a socket, then close it. */
+static void
+drain_socket(struct worker *w, uint32_t n)
+{
+	enum accept_result result =
+	    is_plan_socket(w, n) ? ACCEPT_TAKEN : ACCEPT_EMPTY;
+
+	for (int i = 0; i < DRAIN_ACCEPTS && result == ACCEPT_TAKEN; i++)
+		result = accept_one(w, n);
+	worker_journal(w, JOURNAL_NONE, 0);
+	if (w->listening[n].is_paused)
+		w->paused--;
+	w->listening[n].is_open = false;
+	w->listening[n].is_paused = false;
+}
+
+void
+accept_leave(struct worker *w, const struct plan *next)
+{
+	for (uint32_t n = 0; n < 2 * w->plan->listeners.count; n++) {
+		if (!sockets_has(w->head, w->plan, n) ||
+		    sockets_has(w->head, next, n))
+			continue;
+		drain_socket(w, n);
+		/* The master has it as well: who comes from here on shall be
+		 * refused and not wait for nobody. */
+		(void)shutdown(w->head->listener_fd[n], SHUT_RD);
+		sockets_close(w->head, n);
+	}
+}
+
 void
 accept_drain(struct worker *w)
 {
-	enum accept_result result;
-	int fd;
-
-	for (uint32_t i = 0; i < BODY_LISTENERS_MAX; i++) {
-		if (w->head->listener_fd[i] == 0)
+	for (uint32_t n = 0; n < BODY_LISTENERS_MAX; n++) {
+		if (w->head->listener_fd[n] == 0)
 			continue;
-		result = is_plan_socket(w, i) ? ACCEPT_TAKEN : ACCEPT_EMPTY;
-		for (int n = 0; n < DRAIN_ACCEPTS && result == ACCEPT_TAKEN;
-		     n++)
-			result = accept_one(w, i);
-		fd = w->head->listener_fd[i];
-		w->head->listener_fd[i] = 0;
-		w->listening[i].is_open = false;
-		close(fd);
+		drain_socket(w, n);
+		sockets_close(w->head, n);
 	}
-	w->paused = 0;
 }
 
 void

@@ -12,12 +12,13 @@
 
 #include "server/worker/worker.h"
 
-/* Watch all listening sockets of the plan in force; also after a death. */
+/* Watch the listening sockets of the plan in use that are not watched yet;
+ * also after a death. */
 void accept_open(struct worker *w);
 
-/* Has every socket that the plan asks for arrived? */
-must_check bool accept_is_complete(const struct worker *w,
-    const struct plan *plan);
+/* Another plan will be used: take what is queued on the sockets that it does
+ * not have, and close those. */
+void accept_leave(struct worker *w, const struct plan *next);
 
 void accept_on_event(struct worker *w, uint32_t number);
 

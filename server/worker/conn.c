@@ -3,27 +3,31 @@
  */
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
 #include "server/worker/flow.h"
-
-static uint64_t
-epoch_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
+#include "server/worker/levels.h"
 
 const struct plan_service *
 conn_service(const struct worker *w, const struct slot *slot)
 {
 	return plan_service(w->plan, slot->service);
+}
+
+enum plan_on_remove
+conn_on_remove(const struct worker *w, const struct slot *slot)
+{
+	const struct plan_service *service = conn_service(w, slot);
+
+	if (service->state == ROW_ACTIVE &&
+	    (slot->has_backend == 0 ||
+		plan_backend(w->plan, slot->backend)->state == ROW_ACTIVE))
+		return ON_REMOVE_KEEP;
+	return (enum plan_on_remove)service->on_remove;
 }
 
 bool
@@ -75,7 +79,7 @@ conn_unclaim(struct worker *w, struct slot *slot)
 void
 conn_accepted(struct worker *w, struct slot *slot)
 {
-	slot->accepted_us = epoch_us();
+	slot->accepted_us = clock_epoch_us();
 	slot->phase_ms = w->now_ms;
 	slot->active_ms = w->now_ms;
 	slot_set_state(slot, CONN_DIALING);
@@ -135,16 +139,19 @@ conn_close(struct worker *w, struct slot *slot, enum close_reason reason,
 	const struct flow *up = &slot->flows[FLOW_UP];
 	const struct flow *down = &slot->flows[FLOW_DOWN];
 
-	/* An end that loses bytes must not look like a clean one. */
+	/* An end that loses bytes must not look like a clean one, nor one in
+	 * the middle of passing a reset on. */
 	if (end == END_SHUTDOWN &&
-	    (flow_pending(up) > 0 || flow_pending(down) > 0))
+	    (flow_pending(up) > 0 || flow_pending(down) > 0 ||
+		slot->state == CONN_RESETTING))
 		end = END_RESET;
-	log_debug("connection ended id=%llu service=%s reason=%s up=%llu "
-		  "down=%llu",
-	    (unsigned long long)slot->id,
-	    plan_string(w->plan, conn_service(w, slot)->name),
-	    reason_word(reason), (unsigned long long)up->moved,
-	    (unsigned long long)down->moved);
+	if (levels_want(w, slot->service, LEVEL_DEBUG))
+		log_debug("connection ended id=%llu service=%s reason=%s "
+			  "up=%llu down=%llu",
+		    (unsigned long long)slot->id,
+		    plan_string(w->plan, conn_service(w, slot)->name),
+		    reason_word(reason), (unsigned long long)up->moved,
+		    (unsigned long long)down->moved);
 	slot->reason = (uint8_t)reason;
 	part_side(slot, SIDE_CLIENT, end);
 	part_side(slot, SIDE_BACKEND, end);

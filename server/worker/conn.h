@@ -37,6 +37,13 @@ void conn_close_side(struct slot *slot, enum side side);
 /* Is the socket of this side a TCP one? */
 bool conn_side_is_tcp(const struct slot *slot, enum side side);
 
+/*
+ * What is to become of a connection because its service or backend was removed
+ * (on_remove); ON_REMOVE_KEEP also while both are in the configuration.
+ */
+enum plan_on_remove conn_on_remove(const struct worker *w,
+    const struct slot *slot);
+
 const struct plan_service *conn_service(const struct worker *w,
     const struct slot *slot);
 

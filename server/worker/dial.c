@@ -12,6 +12,7 @@
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
 #include "server/worker/dial.h"
+#include "server/worker/levels.h"
 #include "server/worker/pick.h"
 #include "server/worker/poller.h"
 #include "server/worker/relay.h"
@@ -162,13 +163,20 @@ end_attempt(struct worker *w, struct slot *slot)
 	memset(&slot->server, 0, sizeof(slot->server));
 }
 
-/* Descriptors are short: as if this attempt had not been made. */
+/* As if this attempt had not been made. */
 static void
-postpone(struct worker *w, struct slot *slot)
+withdraw(struct worker *w, struct slot *slot)
 {
 	slot->tried_count--;
 	atomic_signal_fence(memory_order_seq_cst);
 	end_attempt(w, slot);
+}
+
+/* Descriptors are short. */
+static void
+postpone(struct worker *w, struct slot *slot)
+{
+	withdraw(w, slot);
 	slot->is_postponed = 1;
 	w->postponed++;
 	timers_set(&w->timers, worker_slot_number(w, slot),
@@ -178,10 +186,13 @@ postpone(struct worker *w, struct slot *slot)
 static void
 fail_attempt(struct worker *w, struct slot *slot, int error)
 {
-	log_debug("dial failed id=%llu backend=%s address=%s error=\"%s\"",
-	    (unsigned long long)slot->id,
-	    plan_string(w->plan, backend_of(w, slot)->name),
-	    plan_string(w->plan, backend_of(w, slot)->text), strerror(error));
+	if (levels_want(w, slot->service, LEVEL_DEBUG))
+		log_debug("dial failed id=%llu backend=%s address=%s "
+			  "error=\"%s\"",
+		    (unsigned long long)slot->id,
+		    plan_string(w->plan, backend_of(w, slot)->name),
+		    plan_string(w->plan, backend_of(w, slot)->text),
+		    strerror(error));
 	count_failed(w, slot);
 	end_attempt(w, slot);
 }
@@ -213,7 +224,8 @@ static void
 say_refused(struct worker *w, const struct slot *slot)
 {
 	w->refused++;
-	if (w->refused_ms != 0 && w->now_ms - w->refused_ms < REFUSED_SAID_MS)
+	if (!levels_want(w, slot->service, LEVEL_WARN) ||
+	    (w->refused_ms != 0 && w->now_ms - w->refused_ms < REFUSED_SAID_MS))
 		return;
 	w->refused_ms = w->now_ms;
 	log_warn("no backend could be reached, clients are reset service=%s "
@@ -226,6 +238,10 @@ say_refused(struct worker *w, const struct slot *slot)
 static void
 refuse(struct worker *w, struct slot *slot)
 {
+	if (conn_service(w, slot)->state != ROW_ACTIVE) {
+		conn_close(w, slot, REASON_REMOVED, END_RESET);
+		return;
+	}
 	say_refused(w, slot);
 	count_refused(w, slot);
 	conn_close(w, slot, REASON_REFUSED, END_RESET);
@@ -310,6 +326,27 @@ dial_on_timer(struct worker *w, struct slot *slot)
 	default:
 		break;
 	}
+}
+
+void
+dial_review(struct worker *w, struct slot *slot)
+{
+	enum plan_on_remove on_remove = conn_on_remove(w, slot);
+
+	if (conn_service(w, slot)->state != ROW_ACTIVE) {
+		if (on_remove == ON_REMOVE_CLOSE) {
+			conn_close(w, slot, REASON_REMOVED, END_RESET);
+			return;
+		}
+	} else if (on_remove != ON_REMOVE_KEEP) {
+		/* Its backend was removed: there are others. */
+		withdraw(w, slot);
+		dial_start(w, slot);
+		return;
+	}
+	if (deadline(w, slot) != UINT64_MAX)
+		timers_hasten(&w->timers, worker_slot_number(w, slot),
+		    deadline(w, slot));
 }
 
 static bool

@@ -16,6 +16,10 @@ void dial_start(struct worker *w, struct slot *slot);
 void dial_on_event(struct worker *w, struct slot *slot, uint32_t events);
 void dial_on_timer(struct worker *w, struct slot *slot);
 
+/* The plan has changed: what it says now of a connection in CONN_DIALING.
+ * One whose service was removed has its present attempt, and no other. */
+void dial_review(struct worker *w, struct slot *slot);
+
 /* The sweep: go on with a slot in CONN_DIALING; nothing is concluded from an
  * absent error. */
 void dial_recover(struct worker *w, struct slot *slot, bool was_worked_on);

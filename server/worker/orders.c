@@ -8,14 +8,23 @@
 
 #include "server/state/channel.h"
 #include "server/worker/accept.h"
-#include "server/worker/count.h"
+#include "server/worker/closing.h"
+#include "server/worker/follow.h"
+#include "server/worker/levels.h"
 #include "server/worker/orders.h"
-#include "server/worker/pick.h"
 #include "server/worker/poller.h"
 
 #define MESSAGES_A_TURN 16
 
 static struct board_row *log_row;
+
+static void
+say(struct worker *w, const struct channel_message *message)
+{
+	/* A hello makes the master send all again, and us answer it. */
+	if (channel_send(BODY_FD_CHANNEL, message, NULL, 0) == -EAGAIN)
+		w->owes_hello = true;
+}
 
 static void
 tell(struct worker *w, enum channel_type type, uint64_t generation)
@@ -24,9 +33,7 @@ tell(struct worker *w, enum channel_type type, uint64_t generation)
 
 	channel_init(&message, type);
 	message.generation = generation;
-	/* A hello makes the master send all again, and us answer it. */
-	if (channel_send(BODY_FD_CHANNEL, &message, NULL, 0) == -EAGAIN)
-		w->owes_hello = true;
+	say(w, &message);
 }
 
 void
@@ -52,71 +59,25 @@ orders_open(struct worker *w)
 	tell(w, CHANNEL_HELLO, w->generation);
 }
 
-static struct body_plan *
-find_plan(struct worker *w, uint64_t generation)
-{
-	for (uint32_t i = 0; i < BODY_PLANS; i++) {
-		if (w->head->plans[i].generation == generation)
-			return &w->head->plans[i];
-	}
-	return NULL;
-}
-
+/* Say whether the plan could be followed, once that is known. */
 static void
-report_ready(struct worker *w, uint64_t generation)
+report(struct worker *w, uint64_t generation)
 {
-	const struct body_plan *entry = find_plan(w, generation);
-	const struct plan *plan;
-	bool is_complete;
+	struct channel_message message;
 
-	if (generation == 0 || entry == NULL || plan_map(entry->fd, &plan) < 0)
+	channel_init(&message, CHANNEL_READY);
+	message.generation = generation;
+	switch (follow_judge(w, generation, message.text, CHANNEL_TEXT_MAX)) {
+	case FOLLOW_READY:
+		break;
+	case FOLLOW_REFUSED:
+		message.type = CHANNEL_REFUSED;
+		message.text_length = (uint32_t)strlen(message.text);
+		break;
+	case FOLLOW_INCOMPLETE:
 		return;
-	is_complete = accept_is_complete(w, plan);
-	plan_unmap(plan);
-	if (is_complete)
-		tell(w, CHANNEL_READY, generation);
-}
-
-/* Keep a plan beside the one in force; a third takes the older's place. */
-static void
-take_plan(struct worker *w, const struct channel_message *message,
-    struct channel_extra *extra)
-{
-	struct body_plan *entry = &w->head->plans[0];
-	int old;
-
-	if (message->generation == 0 || extra->fds_count != 1 ||
-	    find_plan(w, message->generation) != NULL)
-		return;
-	if (entry->generation != 0 && entry->generation == w->generation)
-		entry = &w->head->plans[1];
-	old = entry->generation == 0 ? 0 : entry->fd;
-	entry->generation = 0;
-	atomic_signal_fence(memory_order_seq_cst);
-	if (old != 0)
-		close(old);
-	entry->fd = extra->fds[0];
-	extra->fds_count = 0;
-	atomic_signal_fence(memory_order_seq_cst);
-	entry->generation = message->generation;
-}
-
-static void
-take_listeners(struct worker *w, const struct channel_message *message,
-    struct channel_extra *extra)
-{
-	for (uint32_t i = 0; i < extra->fds_count; i++) {
-		uint32_t number = message->first + i;
-
-		if (number < BODY_LISTENERS_MAX &&
-		    w->head->listener_fd[number] == 0)
-			w->head->listener_fd[number] = extra->fds[i];
-		else
-			close(extra->fds[i]);
 	}
-	extra->fds_count = 0;
-	if (message->generation == w->generation && !w->is_draining)
-		accept_open(w);
+	say(w, &message);
 }
 
 static void
@@ -134,16 +95,21 @@ obey(struct worker *w, const struct channel_message *message,
 {
 	switch ((enum channel_type)message->type) {
 	case CHANNEL_PLAN:
-		take_plan(w, message, extra);
-		report_ready(w, message->generation);
+		follow_take_plan(w, message, extra);
+		report(w, message->generation);
 		break;
 	case CHANNEL_LISTENERS:
-		take_listeners(w, message, extra);
-		report_ready(w, message->generation);
+		follow_take_sockets(w, message, extra);
+		report(w, message->generation);
+		break;
+	case CHANNEL_ABORT:
+		follow_abort(w, message->generation);
 		break;
 	case CHANNEL_LEVEL:
-		w->head->log_level = message->level;
-		log_set_level((enum log_level)message->level);
+		levels_set(w, message->first, message->level);
+		break;
+	case CHANNEL_CLOSE:
+		closing_begin(w, message);
 		break;
 	case CHANNEL_DRAIN:
 		drain(w, message->ms);
@@ -168,6 +134,8 @@ orders_on_event(struct worker *w)
 	for (int i = 0; i < MESSAGES_A_TURN; i++) {
 		rc = channel_receive(BODY_FD_CHANNEL, &message, &extra);
 		if (rc == 1) {
+			/* What follows upon a commit was sent after it. */
+			orders_follow(w);
 			obey(w, &message, &extra);
 			continue;
 		}
@@ -183,6 +151,14 @@ orders_on_event(struct worker *w)
 void
 orders_check(struct worker *w)
 {
+	struct channel_message message;
+
+	if (closing_run(w)) {
+		channel_init(&message, CHANNEL_CLOSED);
+		message.request = w->head->closing.request;
+		message.count = (uint32_t)w->head->closing.closed;
+		say(w, &message);
+	}
 	if (w->owes_hello) {
 		w->owes_hello = false;
 		tell(w, CHANNEL_HELLO, w->generation);
@@ -194,37 +170,8 @@ orders_check(struct worker *w)
 }
 
 void
-orders_map_plan(struct worker *w)
-{
-	uint64_t generation = atomic_load(&w->board->head->generation);
-	const struct body_plan *entry = find_plan(w, generation);
-
-	if (generation == 0 || entry == NULL ||
-	    plan_map(entry->fd, &w->plan) < 0)
-		return;
-	if (pick_init(w) < 0) {
-		plan_unmap(w->plan);
-		w->plan = NULL;
-		return;
-	}
-	w->generation = generation;
-}
-
-void
 orders_follow(struct worker *w)
 {
-	bool is_first;
-
-	if (atomic_load_explicit(&w->board->head->generation,
-		memory_order_acquire) == w->generation)
-		return;
-	is_first = w->plan == NULL;
-	orders_map_plan(w);
-	if (w->plan == NULL)
-		return;
-	/* A body that was lost may have left live counts in our row. */
-	if (is_first)
-		count_recover(w);
-	if (!w->is_draining)
-		accept_open(w);
+	if (follow_next(w))
+		tell(w, CHANNEL_FOLLOWS, w->generation);
 }

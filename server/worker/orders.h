@@ -14,16 +14,12 @@ void orders_open(struct worker *w);
 
 void orders_on_event(struct worker *w);
 
+/* Between events: go over to the plan in force, if it has arrived (B2). */
+void orders_follow(struct worker *w);
+
 /* Between events: what is still to be said, and whether anybody is left to
  * say it to. */
 void orders_check(struct worker *w);
-
-/* Use the plan of the generation in force, if it has arrived (between events;
- * B2). */
-void orders_follow(struct worker *w);
-
-/* The sweep: map the plan that the dead worker used. */
-void orders_map_plan(struct worker *w);
 
 /* A log sink: the master writes the log. */
 void orders_log(enum log_level level, const char *line);

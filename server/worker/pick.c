@@ -1,7 +1,6 @@
 /*
  * pick - which backend a connection is given; see pick.h.
  */
-#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -79,11 +78,11 @@ next_turn(struct worker *w, uint32_t backend)
 
 /* The backend n places behind i, in a ring. */
 static uint32_t
-behind(const struct worker *w, const struct plan_service *service, uint32_t i,
+behind(const struct plan *plan, const struct plan_service *service, uint32_t i,
     uint32_t n)
 {
 	for (; n > 0; n--) {
-		i = plan_backend(w->plan, i)->next;
+		i = plan_backend(plan, i)->next;
 		if (i == PLAN_END)
 			i = service->first_backend;
 	}
@@ -99,9 +98,9 @@ pick_leastconn(struct worker *w, const struct choice *choice, uint32_t *backend)
 	uint32_t best_weight = 0;
 	uint32_t i = service->first_backend;
 
-	i = behind(w, service, i, next_turn(w, i) % service->backends);
+	i = behind(w->plan, service, i, next_turn(w, i) % service->backends);
 	for (uint32_t n = 0; n < service->backends;
-	     n++, i = behind(w, service, i, 1)) {
+	     n++, i = behind(w->plan, service, i, 1)) {
 		uint32_t weight;
 		uint64_t live;
 
@@ -135,7 +134,9 @@ pick_backend(struct worker *w, const struct slot *slot, uint32_t *backend)
 	};
 	pick_fn *pick = algorithms[choice.service->balance];
 
-	if (slot->tried_count > choice.service->retries ||
+	/* One that was removed has none. */
+	if (choice.service->backends == 0 ||
+	    slot->tried_count > choice.service->retries ||
 	    slot->tried_count >= SLOT_TRIED_MAX)
 		return false;
 	if (pick(w, &choice, backend))
@@ -144,21 +145,42 @@ pick_backend(struct worker *w, const struct slot *slot, uint32_t *backend)
 	return pick(w, &choice, backend);
 }
 
-int
-pick_init(struct worker *w)
+/* Does a service that had turns go on? */
+static bool
+has_turns(const struct worker *w, uint32_t service)
 {
-	free(w->turns);
-	w->turns = calloc(w->plan->backends.count + 1, sizeof(*w->turns));
-	if (w->turns == NULL)
-		return -ENOMEM;
-	/* The workers of a gateway begin at different places, or the first
-	 * connection of each would go to the same backend. */
-	for (uint32_t i = 0; i < w->plan->services.count; i++) {
-		const struct plan_service *service = plan_service(w->plan, i);
+	return w->turns != NULL && service < w->plan->services.count &&
+	    plan_service(w->plan, service)->state == ROW_ACTIVE;
+}
 
-		if (service->state == ROW_ACTIVE)
-			w->turns[behind(w, service, service->first_backend,
+static void
+keep_turns(const struct worker *w, const struct plan *plan,
+    const struct plan_service *service, int32_t *turns)
+{
+	for (uint32_t i = service->first_backend; i != PLAN_END;
+	     i = plan_backend(plan, i)->next) {
+		if (i < w->plan->backends.count)
+			turns[i] = w->turns[i];
+	}
+}
+
+int32_t *
+pick_turns(const struct worker *w, const struct plan *plan)
+{
+	int32_t *turns = calloc(plan->backends.count + 1, sizeof(*turns));
+
+	for (uint32_t i = 0; turns != NULL && i < plan->services.count; i++) {
+		const struct plan_service *service = plan_service(plan, i);
+
+		if (service->state != ROW_ACTIVE)
+			continue;
+		/* The workers of a gateway begin at different places, or the
+		 * first connection of each would go to the same backend. */
+		if (has_turns(w, i))
+			keep_turns(w, plan, service, turns);
+		else
+			turns[behind(plan, service, service->first_backend,
 			    w->head->index % service->backends)] += 1;
 	}
-	return 0;
+	return turns;
 }

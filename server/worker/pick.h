@@ -18,7 +18,10 @@
 must_check bool pick_backend(struct worker *w, const struct slot *slot,
     uint32_t *backend);
 
-/* The weighted round robin begins anew (a new plan). */
-must_check int pick_init(struct worker *w);
+/*
+ * Whose turn it is under another plan than the one in use, or the first: to be
+ * put in the place of w->turns.  What goes on is kept.  NULL: no memory.
+ */
+must_check int32_t *pick_turns(const struct worker *w, const struct plan *plan);
 
 #endif

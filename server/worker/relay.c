@@ -16,6 +16,10 @@
 #define RESET_POLL_MS  20
 #define RESET_LIMIT_MS 5000
 
+/* One whose service or backend was removed with on_remove = drain is closed
+ * when no byte has moved for so long. */
+#define DRAIN_IDLE_MS 1000
+
 /* A connection that has lasted so long gets keepalive probes. */
 #define LASTING_MS 1000
 
@@ -65,9 +69,25 @@ is_half_closed(const struct slot *slot)
 		slot->flows[FLOW_DOWN].state != FLOW_OPEN);
 }
 
+/* When a removed service's connection has drained; 0: it need not.  Bytes
+ * that wait for a slow reader are no idleness. */
+static uint64_t
+drain_deadline(const struct worker *w, const struct slot *slot)
+{
+	uint64_t due = slot->active_ms + DRAIN_IDLE_MS;
+
+	if (conn_on_remove(w, slot) != ON_REMOVE_DRAIN)
+		return 0;
+	if (due <= w->now_ms &&
+	    (flow_is_blocked(&slot->flows[FLOW_UP]) ||
+		flow_is_blocked(&slot->flows[FLOW_DOWN])))
+		due = w->now_ms + DRAIN_IDLE_MS;
+	return due;
+}
+
 /* When the connection has been silent for too long; 0: never. */
 static uint64_t
-deadline(const struct worker *w, const struct slot *slot)
+idle_deadline(const struct worker *w, const struct slot *slot)
 {
 	const struct plan_service *service = conn_service(w, slot);
 	uint64_t timeout = is_half_closed(slot)
@@ -75,6 +95,15 @@ deadline(const struct worker *w, const struct slot *slot)
 	    : service->idle_timeout_ms;
 
 	return timeout == 0 ? 0 : slot->active_ms + timeout;
+}
+
+/* The earlier of two times; 0 is never. */
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
 }
 
 /* Keepalive probes matter to a connection that lasts, and cost those that
@@ -100,15 +129,24 @@ set_keepalive(const struct worker *w, struct slot *slot)
 	}
 }
 
+/* When to look at it next; 0: when something happens. */
+static uint64_t
+next_look(const struct worker *w, const struct slot *slot)
+{
+	uint64_t due;
+
+	if (slot->state == CONN_RESETTING)
+		return w->now_ms + RESET_POLL_MS;
+	due = earlier(idle_deadline(w, slot), drain_deadline(w, slot));
+	return needs_keepalive(w, slot) ? earlier(due, w->now_ms + LASTING_MS)
+					: due;
+}
+
 static void
 set_timer(struct worker *w, const struct slot *slot)
 {
-	uint64_t due = slot->state == CONN_RESETTING ? w->now_ms + RESET_POLL_MS
-						     : deadline(w, slot);
+	uint64_t due = next_look(w, slot);
 
-	if (slot->state == CONN_RELAYING && needs_keepalive(w, slot) &&
-	    (due == 0 || due > w->now_ms + LASTING_MS))
-		due = w->now_ms + LASTING_MS;
 	if (due != 0)
 		timers_set(&w->timers, worker_slot_number(w, slot), due);
 }
@@ -305,23 +343,44 @@ relay_on_event(struct worker *w, struct slot *slot, enum side side,
 	    directions == BIT(side) ? events : EPOLLPRI);
 }
 
+static bool
+is_past(const struct worker *w, uint64_t due_ms)
+{
+	return due_ms != 0 && due_ms <= w->now_ms;
+}
+
 void
 relay_on_timer(struct worker *w, struct slot *slot)
 {
-	uint64_t due = deadline(w, slot);
-
 	if (slot->state == CONN_RESETTING) {
 		if (pass_reset_on(w, slot))
 			set_timer(w, slot);
 		return;
 	}
 	set_keepalive(w, slot);
-	if (due != 0 && due <= w->now_ms)
+	if (is_past(w, idle_deadline(w, slot)))
 		conn_close(w, slot,
 		    is_half_closed(slot) ? REASON_HALF_CLOSED : REASON_IDLE,
 		    END_SHUTDOWN);
+	else if (is_past(w, drain_deadline(w, slot)))
+		conn_close(w, slot, REASON_REMOVED, END_SHUTDOWN);
 	else
 		set_timer(w, slot);
+}
+
+void
+relay_review(struct worker *w, struct slot *slot)
+{
+	uint64_t due;
+
+	if (conn_on_remove(w, slot) == ON_REMOVE_CLOSE) {
+		conn_close(w, slot, REASON_REMOVED, END_SHUTDOWN);
+		return;
+	}
+	/* A timer that is too early now is set again when it fires. */
+	due = next_look(w, slot);
+	if (due != 0)
+		timers_hasten(&w->timers, worker_slot_number(w, slot), due);
 }
 
 void

@@ -20,6 +20,9 @@ void relay_on_event(struct worker *w, struct slot *slot, enum side side,
     uint32_t events);
 void relay_on_timer(struct worker *w, struct slot *slot);
 
+/* The plan has changed: what it says now of a connection in CONN_RELAYING. */
+void relay_review(struct worker *w, struct slot *slot);
+
 /* Go on with flows that waited for a pipe, as far as there are some now. */
 void relay_feed(struct worker *w);
 

@@ -9,10 +9,11 @@
 #include "common/log.h"
 #include "server/worker/accept.h"
 #include "server/worker/claims.h"
+#include "server/worker/closing.h"
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
 #include "server/worker/dial.h"
-#include "server/worker/orders.h"
+#include "server/worker/follow.h"
 #include "server/worker/relay.h"
 #include "server/worker/sweep.h"
 
@@ -130,6 +131,17 @@ are_fds_sound(struct sweep *s, const struct slot *slot)
 	return false;
 }
 
+/* Are its service and backend there (P2)? */
+static bool
+has_rows(const struct plan *plan, const struct slot *slot)
+{
+	return slot->service < plan->services.count &&
+	    plan_service(plan, slot->service)->state != ROW_EMPTY &&
+	    slot->backend < plan->backends.count &&
+	    (slot->has_backend == 0 ||
+		plan_backend(plan, slot->backend)->state != ROW_EMPTY);
+}
+
 static bool
 is_slot_sound(struct sweep *s, const struct slot *slot)
 {
@@ -138,10 +150,8 @@ is_slot_sound(struct sweep *s, const struct slot *slot)
 	    !was_worked_on(s, worker_slot_number(s->w, slot));
 
 	return is_state_sound(slot) && slot->id != 0 && plan != NULL &&
-	    slot->service < plan->services.count &&
-	    slot->listener < plan->listeners.count &&
-	    slot->backend < plan->backends.count && slot->dead_side < SIDES &&
-	    slot->tried_count <= SLOT_TRIED_MAX &&
+	    has_rows(plan, slot) && slot->listener < plan->listeners.count &&
+	    slot->dead_side < SIDES && slot->tried_count <= SLOT_TRIED_MAX &&
 	    (slot->builtin == 0 || slot->builtin == ADDR_ECHO ||
 		slot->builtin == ADDR_DISCARD) &&
 	    is_flow_sound(s, &slot->flows[FLOW_UP], is_final) &&
@@ -313,6 +323,7 @@ resume_slot(struct sweep *s, uint32_t number)
 	if (slot->reason != REASON_NONE && slot->state != CONN_CLOSING &&
 	    slot_is_connection(slot)) {
 		/* It was about to be closed, and may be half way there. */
+		closing_recover(w, slot->reason);
 		conn_close(w, slot, slot->reason, END_RESET);
 		worker_journal(w, JOURNAL_NONE, 0);
 		return;
@@ -332,6 +343,7 @@ resume_slot(struct sweep *s, uint32_t number)
 		relay_recover(w, slot, worked_on);
 		break;
 	case CONN_CLOSING:
+		closing_recover(w, slot->reason);
 		conn_finish(w, slot);
 		break;
 	default:
@@ -348,7 +360,7 @@ sort_descriptors(struct sweep *s)
 	if (rc < 0)
 		return rc;
 	claim_tables(s);
-	orders_map_plan(s->w);
+	follow_recover_plan(s->w);
 	pipes_init(&s->w->pipes, s->w->head);
 	check_slots(s);
 	find_accepted(s);

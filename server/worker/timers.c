@@ -87,6 +87,15 @@ timers_set(struct timers *t, uint32_t number, uint64_t due_ms)
 	t->set++;
 }
 
+void
+timers_hasten(struct timers *t, uint32_t number, uint64_t due_ms)
+{
+	uint64_t set_ms = t->entries[number].due_ms;
+
+	if (set_ms == 0 || set_ms > due_ms)
+		timers_set(t, number, due_ms);
+}
+
 /* Move what is due in a bucket to the expired ones. */
 static void
 expire(struct timers *t, uint32_t bucket, uint64_t now_ms)

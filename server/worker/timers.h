@@ -41,6 +41,8 @@ void timers_release(struct timers *t);
 
 /* Fire at due_ms, or at the next run if that is past; moves a set one. */
 void timers_set(struct timers *t, uint32_t number, uint64_t due_ms);
+/* The same, unless it is set to an earlier time. */
+void timers_hasten(struct timers *t, uint32_t number, uint64_t due_ms);
 void timers_cancel(struct timers *t, uint32_t number);
 
 /* Fire, and unset, what is due; due may set and cancel any. */

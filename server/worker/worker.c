@@ -8,31 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "server/worker/accept.h"
 #include "server/worker/conn.h"
 #include "server/worker/dial.h"
 #include "server/worker/fault.h"
+#include "server/worker/follow.h"
+#include "server/worker/levels.h"
 #include "server/worker/orders.h"
 #include "server/worker/poller.h"
 #include "server/worker/relay.h"
+#include "server/worker/review.h"
 #include "server/worker/sweep.h"
 #include "server/worker/worker.h"
 
 /* Even with nothing to do a worker shows that it lives. */
 #define WAIT_MAX_MS 1000
-
-static uint64_t
-monotonic_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* Memory that costs nothing until it is touched. */
 static void *
@@ -124,6 +118,8 @@ wait_ms(struct worker *w)
 
 	if (watchdog != 0 && watchdog / 4 < limit)
 		limit = (uint32_t)(watchdog / 4);
+	if (w->review.is_on || w->closing.is_on)
+		return 0;
 	/* A pipe or a place may come from another process, without an event.
 	 */
 	if ((w->paused > 0 || w->starved.count > 0) && limit > 20)
@@ -137,8 +133,10 @@ stop_if_drained(struct worker *w)
 	if (!w->is_draining)
 		return;
 	if (w->now_ms >= w->drain_until_ms && w->live > 0) {
-		log_info("connections are closed by the stop connections=%u",
-		    w->live);
+		if (levels_want(w, LEVELS_GENERAL, LEVEL_INFO))
+			log_info("connections are closed by the stop "
+				 "connections=%u",
+			    w->live);
 		for (uint32_t i = 0; i < w->head->slots_used; i++) {
 			struct slot *slot = worker_slot(w, i);
 
@@ -169,12 +167,13 @@ serve(struct worker *w)
 		count = poller_wait(wait_ms(w));
 		if (count < 0)
 			abort();
-		w->now_ms = monotonic_ms();
+		w->now_ms = clock_monotonic_ms();
 		w->round++;
 		dispatch(w, count);
 		timers_run(&w->timers, w->now_ms, on_timer, w);
 		relay_feed(w);
 		worker_journal(w, JOURNAL_NONE, 0);
+		review_run(w);
 		accept_resume(w);
 		orders_check(w);
 		orders_follow(w);
@@ -193,7 +192,7 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 	    .head = body->head,
 	    .board = board,
 	    .row = row,
-	    .now_ms = monotonic_ms(),
+	    .now_ms = clock_monotonic_ms(),
 	    .holder_pid = getppid(),
 	};
 
@@ -203,12 +202,14 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 		    w.head->index, body_head_fault(w.head, body->size));
 		return WORKER_EXIT_BROKEN;
 	}
+	levels_init(&w);
 	fault_install(w.head);
 	if (init_caches(&w) < 0 || sweep(&w) < 0) {
 		log_error("worker %u can't start: %s", w.head->index,
 		    strerror(ENOMEM));
 		return 1;
 	}
+	follow_recover(&w);
 	pipes_reserve(&w.pipes);
 	orders_open(&w);
 	return serve(&w);

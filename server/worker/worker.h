@@ -13,6 +13,7 @@
 
 #include "server/state/board.h"
 #include "server/state/body.h"
+#include "server/state/filter.h"
 #include "server/worker/pipes.h"
 #include "server/worker/timers.h"
 
@@ -36,6 +37,19 @@ struct starved_queue {
 	uint32_t count;
 };
 
+/* The walk of review.c; the one of closing.c. */
+struct review {
+	uint32_t next; /* slot */
+	bool is_on;
+};
+
+struct closing {
+	struct filter filter;
+	uint32_t next; /* slot */
+	bool is_reset;
+	bool is_on;
+};
+
 struct worker {
 	struct body body;
 	struct body_head *head; /* body.head */
@@ -44,6 +58,8 @@ struct worker {
 
 	const struct plan *plan; /* in force; NULL before the first */
 	uint64_t generation;
+	const struct plan *beside;   /* mapped: one that is not followed yet, or
+				      * NULL */
 	struct listening *listening; /* BODY_LISTENERS_MAX of them */
 	int32_t *turns; /* of each backend, for the weighted round robin */
 
@@ -55,6 +71,11 @@ struct worker {
 	struct timers timers;
 	struct pipes pipes;
 	struct starved_queue starved;
+	struct review review;
+	struct closing closing;
+
+	uint32_t log_level;                /* enum log_level */
+	uint8_t levels[PLAN_SERVICES_MAX]; /* of a service, 1 more; 0: none */
 
 	uint32_t paused;     /* listening sockets that are */
 	uint64_t resume_ms;  /* when to look at them again */

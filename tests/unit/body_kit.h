@@ -103,6 +103,7 @@ kit_memory(struct kit *kit)
 	w->starved.queued = calloc(KIT_SLOTS + 1, 1);
 	CHILD_CHECK(timers_init(&w->timers, KIT_SLOTS, w->now_ms) == 0);
 	log_open(kit_log, LEVEL_DEBUG);
+	w->log_level = LEVEL_DEBUG;
 }
 
 /* The body's descriptor table: only the fixed numbers, and the plan's. */
@@ -149,6 +150,7 @@ kit_revive(struct kit *kit)
 	w->board = old.board;
 	w->row = old.row;
 	w->now_ms = old.now_ms;
+	w->log_level = LEVEL_DEBUG;
 	w->listening = old.listening;
 	w->free_slots = old.free_slots;
 	w->starved.slots = old.starved.slots;

@@ -1,0 +1,62 @@
+/*
+ * closing - connections closed because the master was asked to; closing.h.
+ */
+#include "server/worker/closing.h"
+#include "server/worker/conn.h"
+
+#define SLOTS_A_ROUND 512
+
+void
+closing_begin(struct worker *w, const struct channel_message *message)
+{
+	struct body_closing *count = &w->head->closing;
+	struct closing *closing = &w->closing;
+
+	if (message->request == 0)
+		return;
+	if (count->request != message->request) {
+		/* In this order: a request never has another one's count. */
+		count->request = 0;
+		atomic_signal_fence(memory_order_seq_cst);
+		count->closed = 0;
+		atomic_signal_fence(memory_order_seq_cst);
+		count->request = message->request;
+	}
+	closing->filter = message->filter;
+	closing->is_reset = message->is_reset != 0;
+	closing->next = 0;
+	closing->is_on = true;
+}
+
+bool
+closing_run(struct worker *w)
+{
+	struct closing *closing = &w->closing;
+
+	if (!closing->is_on)
+		return false;
+	for (uint32_t n = 0; n < SLOTS_A_ROUND; n++) {
+		struct slot *slot;
+
+		if (closing->next >= w->head->slots_used) {
+			closing->is_on = false;
+			break;
+		}
+		slot = worker_slot(w, closing->next++);
+		if (!filter_matches(&closing->filter, slot, w->now_ms))
+			continue;
+		worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
+		conn_close(w, slot, REASON_CLOSED,
+		    closing->is_reset ? END_RESET : END_SHUTDOWN);
+		w->head->closing.closed++;
+	}
+	worker_journal(w, JOURNAL_NONE, 0);
+	return !closing->is_on;
+}
+
+void
+closing_recover(struct worker *w, enum close_reason reason)
+{
+	if (reason == REASON_CLOSED)
+		w->head->closing.closed++;
+}

@@ -1,0 +1,28 @@
+/*
+ * closing - connections closed because the master was asked to.
+ *
+ * A portion a round.  How many there were is counted in the body, so that the
+ * same request told again to a successor goes on; it looks at all slots once
+ * more, and finds those that are left.
+ *
+ * Runs in: worker.
+ */
+#ifndef SRVD_WORKER_CLOSING_H
+#define SRVD_WORKER_CLOSING_H
+
+#include <stdbool.h>
+
+#include "server/state/channel.h"
+#include "server/state/reason.h"
+#include "server/worker/worker.h"
+
+/* Begin, or begin again, what the message asks for. */
+void closing_begin(struct worker *w, const struct channel_message *message);
+
+/* The next portion; true when it was the last one of a request. */
+must_check bool closing_run(struct worker *w);
+
+/* The sweep has finished a close that the dead worker had begun. */
+void closing_recover(struct worker *w, enum close_reason reason);
+
+#endif
