@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "server/config/config.h"
+#include "server/master/access.h"
 #include "server/master/bodies.h"
 #include "server/master/courier.h"
 #include "server/master/deaths.h"
@@ -81,15 +82,19 @@ make_body(struct body_ref *ref)
 	if (rc < 0) {
 		close(ref->body_fd);
 		ref->body_fd = -1;
+		return rc;
 	}
-	return rc;
+	access_begin(ref);
+	return 0;
 }
 
 static void
 drop_body(struct body_ref *ref)
 {
 	courier_close(ref);
+	loop_timer_cancel(ref->master->loop, &ref->access_timer);
 	if (ref->body_fd >= 0) {
+		access_end(ref);
 		body_unmap(&ref->body);
 		close(ref->body_fd);
 	}
@@ -276,6 +281,7 @@ check_body(struct body_ref *ref)
 
 	deaths_look(ref);
 	courier_retry(ref);
+	access_check(ref);
 	if (fault == NULL) {
 		if (!ref->is_lost && now - ref->fault_ms >= FAULT_SHOWN_MS)
 			ref->fault[0] = '\0';

@@ -50,6 +50,9 @@ struct body_ref {
 	uint64_t respawns;       /* over all bodies of this index */
 	uint32_t deaths;         /* that were seen */
 
+	struct loop_timer
+	    access_timer; /* its lines are taken then (access.c) */
+
 	uint32_t log_budget; /* lines it may still log this second */
 	uint64_t log_lost;
 	uint64_t started_ms;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/master/access.h"
 #include "server/master/courier.h"
 #include "server/master/deaths.h"
 #include "server/master/logger.h"
@@ -235,6 +236,7 @@ static void
 on_hello(struct body_ref *ref, pid_t pid)
 {
 	courier_greet(ref, pid);
+	access_check(ref);
 	ref->is_plan_sent = false;
 	ref->next_socket = 0;
 	ref->is_told = false;
@@ -272,6 +274,9 @@ on_message(struct body_ref *ref, struct channel_message *message,
 	case CHANNEL_READY:
 		if (message->generation == ref->master->plan->generation)
 			ref->acknowledged = message->generation;
+		break;
+	case CHANNEL_ACCESS:
+		access_wake(ref);
 		break;
 	case CHANNEL_LOG:
 		on_log(ref, message);

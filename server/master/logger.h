@@ -1,5 +1,7 @@
 /*
- * logger - where the gateway's log goes.
+ * logger - where the gateway's messages and its access log go.
+ *
+ * The two have a target each, and share nothing else.
  *
  * Runs in: master, the only process that writes logs.  Never blocks: what
  * can't be written at once is counted and dropped.
@@ -16,14 +18,27 @@
 #include "server/state/plan.h"
 
 /*
- * Open the target of the plan; with to_stderr that, whatever the plan says.
- * Returns 0 or -errno, with a sentence in why.
+ * Open the targets of the plan; with to_stderr messages go to that for good,
+ * whatever this plan or a later one says.  Returns 0 or -errno, with a
+ * sentence in why.
  */
 must_check int logger_open(const struct plan *plan, int to_stderr, char *why,
     size_t why_size);
 
-/* Open a file target anew (it was rotated).  Logs its own failure. */
-void logger_reopen(void);
+/*
+ * A reload: open what the next plan names and is not open yet, and use it
+ * from the commit on.  Returns 0 or -errno, with a sentence in why and
+ * nothing left open.  Prepared twice, the last one counts.
+ */
+must_check int logger_prepare(const struct plan *plan, char *why,
+    size_t why_size);
+void logger_commit(void);
+/* Nothing happens if nothing is prepared. */
+void logger_abort(void);
+
+/* Open files anew (they were rotated).  Logs its own failure.  Returns 0, or
+ * -errno of the first that could not be opened. */
+int logger_reopen(void);
 
 /* The log's sink. */
 void logger_write(enum log_level level, const char *line);
@@ -32,9 +47,14 @@ void logger_write(enum log_level level, const char *line);
 void logger_write_worker(enum log_level level, uint32_t number,
     const char *line);
 
+/* Whole lines of the access log, each with its newline. */
+void logger_access_write(const char *lines, size_t length);
+
 bool logger_is_stderr(void);
 
-/* Lines dropped so far. */
+/* Lines dropped so far, of both. */
 uint64_t logger_dropped(void);
+/* Lines that are lost before they got here. */
+void logger_add_dropped(uint64_t lines);
 
 #endif

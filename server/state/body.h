@@ -125,6 +125,8 @@ struct body_closing {
 
 /* Bytes of access lines that wait for the master; a power of two. */
 #define BODY_ACCESS_SIZE (1u << 19)
+/* The longest of them, with its newline. */
+#define BODY_ACCESS_LINE 2048u
 
 struct body_head {
 	uint64_t magic;

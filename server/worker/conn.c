@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/worker/access.h"
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
 #include "server/worker/flow.h"
@@ -80,6 +81,7 @@ void
 conn_accepted(struct worker *w, struct slot *slot)
 {
 	slot->accepted_us = clock_epoch_us();
+	slot->started_us = w->now_us;
 	slot->phase_ms = w->now_ms;
 	slot->active_ms = w->now_ms;
 	slot_set_state(slot, CONN_DIALING);
@@ -153,6 +155,9 @@ conn_close(struct worker *w, struct slot *slot, enum close_reason reason,
 		    reason_word(reason), (unsigned long long)up->moved,
 		    (unsigned long long)down->moved);
 	slot->reason = (uint8_t)reason;
+	/* A culprit's worker may have died before it got to that. */
+	count_accepted(w, slot);
+	access_note(w, slot);
 	part_side(slot, SIDE_CLIENT, end);
 	part_side(slot, SIDE_BACKEND, end);
 	slot_set_state(slot, CONN_CLOSING);

@@ -22,6 +22,11 @@ void count_refused(struct worker *w, struct slot *slot);
 /* The dial of slot->backend failed, the tried_count'th of this connection. */
 void count_failed(struct worker *w, struct slot *slot);
 
+/* Its line stands in the body's access ring, which is full up to access_head
+ * now; it found no room there. */
+void count_logged(struct worker *w, struct slot *slot, uint64_t access_head);
+void count_unlogged(struct worker *w, struct slot *slot);
+
 /* Live counts: a connection came to or left the service, the backend. */
 void count_live_service(struct worker *w, const struct slot *slot, int by);
 void count_live_backend(struct worker *w, const struct slot *slot, int by);

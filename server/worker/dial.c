@@ -212,8 +212,17 @@ note_source(struct slot *slot)
 }
 
 static void
+note_time(const struct worker *w, struct slot *slot)
+{
+	uint64_t us = w->now_us - slot->started_us;
+
+	slot->connect_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+static void
 succeed(struct worker *w, struct slot *slot)
 {
+	note_time(w, slot);
 	note_source(slot);
 	count_connected(w, slot);
 	relay_start(w, slot);

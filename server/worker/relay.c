@@ -167,6 +167,23 @@ wait_for_pipe(struct worker *w, struct slot *slot, struct flow *flow)
 	q->count++;
 }
 
+/* After flows[direction] has moved.  With builtin:echo what went up has come
+ * down; its other flow only counts that. */
+static void
+count_moved(struct worker *w, struct slot *slot, enum direction direction,
+    uint64_t before)
+{
+	const struct flow *flow = &slot->flows[direction];
+	struct flow *down = &slot->flows[FLOW_DOWN];
+
+	count_bytes(w, direction, flow->moved - before);
+	if (slot->builtin != ADDR_ECHO)
+		return;
+	count_bytes(w, FLOW_DOWN, flow->moved - before);
+	down->pulled = flow->moved;
+	down->moved = flow->moved;
+}
+
 static void
 pump(struct worker *w, struct slot *slot, enum direction direction,
     uint32_t events)
@@ -177,7 +194,7 @@ pump(struct worker *w, struct slot *slot, enum direction direction,
 	enum flow_result result = flow_pump(flow, &w->pipes, &ends);
 
 	if (flow->moved != before) {
-		count_bytes(w, direction, flow->moved - before);
+		count_moved(w, slot, direction, before);
 		slot->active_ms = w->now_ms;
 	}
 	if (result == FLOW_STARVED)
@@ -419,7 +436,22 @@ recover_flow(struct worker *w, struct slot *slot, enum direction direction)
 	uint64_t before = flow->moved;
 
 	flow_recover(flow, &w->pipes, &ends);
-	count_bytes(w, direction, flow->moved - before);
+	count_moved(w, slot, direction, before);
+}
+
+static void
+recover_flows(struct worker *w, struct slot *slot)
+{
+	recover_flow(w, slot, FLOW_UP);
+	if (slot->builtin == 0)
+		recover_flow(w, slot, FLOW_DOWN);
+}
+
+void
+relay_settle(struct worker *w, struct slot *slot)
+{
+	if (slot->state == CONN_RELAYING || slot->state == CONN_RESETTING)
+		recover_flows(w, slot);
 }
 
 /*
@@ -458,9 +490,7 @@ relay_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 		return;
 	if (slot->builtin != 0 && slot->flows[FLOW_DOWN].state == FLOW_OPEN)
 		flow_abandon(&slot->flows[FLOW_DOWN], &w->pipes);
-	recover_flow(w, slot, FLOW_UP);
-	if (slot->builtin == 0)
-		recover_flow(w, slot, FLOW_DOWN);
+	recover_flows(w, slot);
 	recover_error(slot, SIDE_CLIENT);
 	recover_error(slot, SIDE_BACKEND);
 	if (interest_recover(w, slot) < 0) {

@@ -26,6 +26,10 @@ void relay_review(struct worker *w, struct slot *slot);
 /* Go on with flows that waited for a pipe, as far as there are some now. */
 void relay_feed(struct worker *w);
 
+/* The sweep: what a connection that was being worked on has moved counts,
+ * though it won't go on. */
+void relay_settle(struct worker *w, struct slot *slot);
+
 /* The sweep: a connection in CONN_RELAYING or CONN_RESETTING lives on;
  * was_worked_on: the dead worker's journal names it. */
 void relay_recover(struct worker *w, struct slot *slot, bool was_worked_on);

@@ -306,6 +306,7 @@ close_culprit(struct sweep *s)
 	    (unsigned long long)slot->id,
 	    plan_string(w->plan, conn_service(w, slot)->name));
 	atomic_fetch_add(&w->row->culprits, 1);
+	relay_settle(w, slot);
 	conn_close(w, slot, s->blame, END_RESET);
 }
 

@@ -28,6 +28,13 @@
 /* Even with nothing to do a worker shows that it lives. */
 #define WAIT_MAX_MS 1000
 
+static void
+read_clock(struct worker *w)
+{
+	w->now_us = clock_monotonic_us();
+	w->now_ms = w->now_us / 1000;
+}
+
 /* Memory that costs nothing until it is touched. */
 static void *
 reserve(size_t size)
@@ -167,7 +174,7 @@ serve(struct worker *w)
 		count = poller_wait(wait_ms(w));
 		if (count < 0)
 			abort();
-		w->now_ms = clock_monotonic_ms();
+		read_clock(w);
 		w->round++;
 		dispatch(w, count);
 		timers_run(&w->timers, w->now_ms, on_timer, w);
@@ -192,10 +199,10 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 	    .head = body->head,
 	    .board = board,
 	    .row = row,
-	    .now_ms = clock_monotonic_ms(),
 	    .holder_pid = getppid(),
 	};
 
+	read_clock(&w);
 	log_open(orders_log, (enum log_level)body->head->log_level);
 	if (body_head_fault(w.head, body->size) != NULL) {
 		log_error("the body of worker %u is damaged beyond use: %s",

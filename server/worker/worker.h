@@ -64,6 +64,7 @@ struct worker {
 	int32_t *turns; /* of each backend, for the weighted round robin */
 
 	uint64_t now_ms;      /* CLOCK_MONOTONIC, as of this round */
+	uint64_t now_us;      /* the same moment */
 	uint32_t round;       /* of the loop */
 	uint32_t *free_slots; /* freed ones, on a stack */
 	uint32_t free_count;

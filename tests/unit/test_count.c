@@ -31,22 +31,34 @@ typedef void count_fn(struct worker *w, struct slot *counted);
 struct counter {
 	count_fn *count;
 	_Atomic uint64_t *value;
+	uint64_t step;
 };
 
-static struct counter counters[4];
+static struct counter counters[6];
+
+/* A line of 200 bytes. */
+static void
+log_line(struct worker *w, struct slot *counted)
+{
+	count_logged(w, counted, atomic_load(&w->head->access_head) + 200);
+}
 
 static void
 list_counters(void)
 {
 	struct board_row *row = kit.w.row;
+	struct board_service *service = &row->services[1];
+	struct board_backend *backend = &row->backends[2];
+	const struct counter all[ARRAY_LEN(counters)] = {
+	    {count_accepted, &service->accepted, 1},
+	    {count_refused, &service->refused, 1},
+	    {count_connected, &backend->accepted, 1},
+	    {count_failed, &backend->failed, 1},
+	    {count_unlogged, &row->log_dropped, 1},
+	    {log_line, &kit.w.head->access_head, 200},
+	};
 
-	counters[0] =
-	    (struct counter){count_accepted, &row->services[1].accepted};
-	counters[1] =
-	    (struct counter){count_refused, &row->services[1].refused};
-	counters[2] =
-	    (struct counter){count_connected, &row->backends[2].accepted};
-	counters[3] = (struct counter){count_failed, &row->backends[2].failed};
+	memcpy(counters, all, sizeof(all));
 }
 
 START_TEST(an_event_is_counted_once)
@@ -54,13 +66,18 @@ START_TEST(an_event_is_counted_once)
 	begin();
 	list_counters();
 	for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
+		uint64_t next = 41 + counters[i].step;
+
+		slot->tally = 0;
 		atomic_store(counters[i].value, 41);
 		counters[i].count(&kit.w, slot);
-		ck_assert_uint_eq(atomic_load(counters[i].value), 42);
+		ck_assert_uint_eq(atomic_load(counters[i].value), next);
 		counters[i].count(&kit.w, slot);
-		ck_assert_uint_eq(atomic_load(counters[i].value), 42);
+		ck_assert_uint_eq(atomic_load(counters[i].value), next);
 	}
 	/* Each failed dial is one; so is none at all. */
+	atomic_store(counters[3].value, 41);
+	slot->tally = 0;
 	for (uint8_t tried = 1; tried <= SLOT_TRIED_MAX; tried++) {
 		slot->tried_count = tried;
 		count_failed(&kit.w, slot);
@@ -107,11 +124,37 @@ START_TEST(a_death_neither_loses_nor_doubles)
 		count_recover(&kit.w);
 		/* What was not committed is met again with its slot. */
 		c->count(&kit.w, slot);
-		ck_assert_uint_eq(atomic_load(c->value), was + 1);
+		ck_assert_uint_eq(atomic_load(c->value), was + c->step);
 		count_recover(&kit.w);
 		count_recover(&kit.w);
-		ck_assert_uint_eq(atomic_load(c->value), was + 1);
+		ck_assert_uint_eq(atomic_load(c->value), was + c->step);
 	}
+}
+END_TEST
+
+/* Lines of log that find no room are counted there too, without a record. */
+START_TEST(a_counter_that_went_on_is_left_alone)
+{
+	begin();
+	count_unlogged(&kit.w, slot);
+	atomic_fetch_add(&kit.w.row->log_dropped, 5);
+	count_recover(&kit.w);
+	ck_assert_uint_eq(atomic_load(&kit.w.row->log_dropped), 6);
+	/* Nor does a damaged record move the ring's end by more than a line. */
+	count_logged(&kit.w, slot, 200);
+	slot->tally = 0;
+	count_logged(&kit.w, slot, 400);
+	ck_assert_uint_eq(atomic_load(&kit.w.head->access_head), 400);
+	kit.w.head->redo.value = 400 + BODY_ACCESS_LINE + 1;
+	count_recover(&kit.w);
+	ck_assert_uint_eq(atomic_load(&kit.w.head->access_head), 400);
+	kit.w.head->redo.value = 399;
+	count_recover(&kit.w);
+	ck_assert_uint_eq(atomic_load(&kit.w.head->access_head), 400);
+	kit.w.head->redo.value = 400 + BODY_ACCESS_LINE;
+	count_recover(&kit.w);
+	ck_assert_uint_eq(atomic_load(&kit.w.head->access_head),
+	    400 + BODY_ACCESS_LINE);
 }
 END_TEST
 
@@ -134,7 +177,7 @@ START_TEST(a_damaged_record_reaches_nothing)
 	    {129, UINT32_MAX, 1, 16, 7},
 	    {129, 3, 1, sizeof(struct board_row), 7},
 	    {129, 3, 1, sizeof(struct board_row) - 4, 7},
-	    {129, 3, 1, UINT64_MAX, 7},
+	    {129, 3, 1, UINT64_MAX - 1, 7},
 	    {129, 3, 1, 17, 7},
 	    {129, 3, 0, 16, 7},
 	    {129, 4, 1, 16, 7},
@@ -183,5 +226,6 @@ START_TEST(live_counts_go_up_and_down_and_begin_anew)
 END_TEST
 
 UNIT_MAIN("count", an_event_is_counted_once, a_death_neither_loses_nor_doubles,
+    a_counter_that_went_on_is_left_alone,
     a_record_of_another_connection_is_past, a_damaged_record_reaches_nothing,
     live_counts_go_up_and_down_and_begin_anew)

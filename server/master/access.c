@@ -1,0 +1,170 @@
+/*
+ * access - the access log's way from the bodies to its target; see access.h.
+ */
+#include <string.h>
+
+#include "common/log.h"
+#include "server/master/access.h"
+#include "server/master/logger.h"
+#include "server/master/master.h"
+
+/* Many lines in one write: they are waited for this long; less where a round
+ * has left some. */
+#define GATHER_MS 20
+#define REST_MS   5
+
+/* No line of a worker is shorter: what they cost is bounded by it (A2). */
+#define LINE_MIN 100
+
+/* What is copied and written at once, and how often a round and body (A2). */
+#define CHUNK_SIZE     (64u << 10)
+#define CHUNKS_A_ROUND 2
+
+/* A ring that has its whole length waiting is empty after so many. */
+#define CHUNKS_AT_END (BODY_ACCESS_SIZE / (CHUNK_SIZE - BODY_ACCESS_LINE) + 1)
+
+static _Atomic uint64_t *
+tail_of(const struct body_ref *ref)
+{
+	return &ref->master->board_head->access_tail[ref->index];
+}
+
+void
+access_begin(const struct body_ref *ref)
+{
+	atomic_store(tail_of(ref), 0);
+}
+
+/* So many bytes from a place of the ring. */
+static void
+copy_from_ring(const struct body_ref *ref, uint64_t at, char *text,
+    size_t length)
+{
+	const char *ring = ref->body.head->access;
+	size_t place = at % BODY_ACCESS_SIZE;
+	size_t first = BODY_ACCESS_SIZE - place;
+
+	if (first > length)
+		first = length;
+	memcpy(text, ring + place, first);
+	memcpy(text + first, ring, length - first);
+}
+
+/* Is it a line as workers write them?  What is not printable is made so. */
+static bool
+check_line(char *line, size_t length)
+{
+	if (length < LINE_MIN || length > BODY_ACCESS_LINE)
+		return false;
+	line[length - 1] = '\0';
+	(void)log_printable(line);
+	/* A NUL in it ends what log_printable() has seen. */
+	if (strlen(line) != length - 1)
+		return false;
+	line[length - 1] = '\n';
+	return true;
+}
+
+/* Close the gaps that wrong lines leave.  Returns the length of the good
+ * ones; *used is that of all whole lines. */
+static size_t
+check_lines(char *text, size_t length, size_t *used)
+{
+	size_t good = 0;
+
+	*used = 0;
+	while (*used < length) {
+		char *line = text + *used;
+		const char *newline = memchr(line, '\n', length - *used);
+		size_t bytes;
+
+		if (newline == NULL)
+			break;
+		bytes = (size_t)(newline + 1 - line);
+		*used += bytes;
+		if (!check_line(line, bytes)) {
+			logger_add_dropped(1);
+			continue;
+		}
+		memmove(text + good, line, bytes);
+		good += bytes;
+	}
+	return good;
+}
+
+/* Take what waits, at most a chunk.  False if nothing is left. */
+static bool
+take_chunk(const struct body_ref *ref)
+{
+	static char text[CHUNK_SIZE];
+	_Atomic uint64_t *tail = tail_of(ref);
+	uint64_t from = atomic_load(tail);
+	uint64_t head = atomic_load(&ref->body.head->access_head);
+	size_t length;
+	size_t good;
+	size_t used;
+
+	if (head == from)
+		return false;
+	length = head - from < CHUNK_SIZE ? (size_t)(head - from) : CHUNK_SIZE;
+	if (head - from > BODY_ACCESS_SIZE) {
+		/* No such head can be: begin anew from there. */
+		logger_add_dropped(1);
+		atomic_store(tail, head);
+		return true;
+	}
+	copy_from_ring(ref, from, text, length);
+	good = check_lines(text, length, &used);
+	if (good > 0)
+		logger_access_write(text, good);
+	/* No line is as long as a chunk, and the last one is whole. */
+	if (used == 0 || (used < length && length < CHUNK_SIZE)) {
+		logger_add_dropped(1);
+		used = length;
+	}
+	/* The worker tells of the next line if it sees this first (it asks
+	 * after it has stored its head). */
+	atomic_store(tail, from + used);
+	return true;
+}
+
+static bool
+take(const struct body_ref *ref, unsigned chunks)
+{
+	while (chunks > 0 && take_chunk(ref))
+		chunks--;
+	return chunks == 0;
+}
+
+static void
+on_gathered(struct loop_timer *timer)
+{
+	struct body_ref *ref = timer->arg;
+
+	if (ref->body_fd >= 0 && take(ref, CHUNKS_A_ROUND))
+		loop_timer_set(ref->master->loop, timer, REST_MS);
+}
+
+void
+access_wake(struct body_ref *ref)
+{
+	ref->access_timer.due = on_gathered;
+	ref->access_timer.arg = ref;
+	if (!ref->access_timer.armed)
+		loop_timer_set(ref->master->loop, &ref->access_timer,
+		    GATHER_MS);
+}
+
+void
+access_check(struct body_ref *ref)
+{
+	if (atomic_load(&ref->body.head->access_head) !=
+	    atomic_load(tail_of(ref)))
+		access_wake(ref);
+}
+
+void
+access_end(const struct body_ref *ref)
+{
+	(void)take(ref, CHUNKS_AT_END);
+}
