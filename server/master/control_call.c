@@ -117,8 +117,11 @@ call_parse(struct call *call, const char *text, size_t length)
 void
 call_release(struct call *call)
 {
+	if (call->gone != NULL && !call->answered)
+		call->gone(call->m, call);
 	json_decref(call->request);
 	free(call->answer);
+	free(call->state);
 	*call = (struct call){.answered = false};
 }
 
@@ -150,6 +153,11 @@ param_store(const struct call_param *param, const json_t *value)
 		if (!json_is_integer(value))
 			return -EINVAL;
 		*(json_int_t *)param->to = json_integer_value(value);
+		return 0;
+	case CALL_OBJECT:
+		if (!json_is_object(value))
+			return -EINVAL;
+		*(const json_t **)param->to = value;
 		return 0;
 	}
 	return -EINVAL;
@@ -187,10 +195,9 @@ call_unpack(struct call *call, const struct call_param *params, size_t count)
 static int
 call_answer(struct call *call, json_t *reply)
 {
-	assert(!call->answered);
+	assert(!call->answered && call->answer == NULL);
 	if (reply == NULL)
 		return -ENOMEM;
-	call->answered = true;
 	if (!call->oneway) {
 		call->answer = json_dumps(reply, JSON_COMPACT);
 		if (call->answer != NULL)
@@ -200,39 +207,69 @@ call_answer(struct call *call, json_t *reply)
 	return call->answer != NULL || call->oneway ? 0 : -ENOMEM;
 }
 
+static int
+call_answer_last(struct call *call, json_t *reply)
+{
+	int error = call_answer(call, reply);
+
+	call->answered = error == 0;
+	return error;
+}
+
 int
 call_reply(struct call *call, json_t *parameters)
 {
 	/* json_pack() gives NULL for a NULL object: C2 holds. */
-	return call_answer(call, json_pack("{s:o}", "parameters", parameters));
+	return call_answer_last(call,
+	    json_pack("{s:o}", "parameters", parameters));
 }
 
+int
+call_continue(struct call *call, json_t *parameters)
+{
+	assert(call->more);
+	return call_answer(call,
+	    json_pack("{s:o, s:b}", "parameters", parameters, "continues", 1));
+}
+
+/* Takes over parameters. */
 static int
 call_error_of(struct call *call, const char *interface, const char *error,
-    const char *key, const char *value)
+    json_t *parameters)
 {
 	char name[ERROR_NAME_SIZE];
-	json_t *parameters;
 
 	(void)snprintf(name, sizeof(name), "%s.%s", interface, error);
-	parameters =
-	    key == NULL ? json_object() : json_pack("{s:s}", key, value);
-	return call_answer(call,
+	return call_answer_last(call,
 	    json_pack("{s:s, s:o}", "error", name, "parameters", parameters));
+}
+
+static json_t *
+error_parameters(const char *key, const char *value)
+{
+	return key == NULL ? json_object() : json_pack("{s:s}", key, value);
 }
 
 int
 call_error(struct call *call, const char *error, const char *key,
     const char *value)
 {
-	return call_error_of(call, INTERFACE_OURS, error, key, value);
+	return call_error_of(call, INTERFACE_OURS, error,
+	    error_parameters(key, value));
+}
+
+int
+call_error_with(struct call *call, const char *error, json_t *parameters)
+{
+	return call_error_of(call, INTERFACE_OURS, error, parameters);
 }
 
 int
 call_service_error(struct call *call, const char *error, const char *key,
     const char *value)
 {
-	return call_error_of(call, INTERFACE_SERVICE, error, key, value);
+	return call_error_of(call, INTERFACE_SERVICE, error,
+	    error_parameters(key, value));
 }
 
 int
@@ -241,4 +278,38 @@ call_invalid(struct call *call)
 	assert(call->invalid != NULL);
 	return call_service_error(call, "InvalidParameter", "parameter",
 	    call->invalid);
+}
+
+int
+call_stream(struct call *call, call_next_fn *next, void *state)
+{
+	call->next = next;
+	call->state = state;
+	return 0;
+}
+
+int
+call_defer(struct call *call, call_gone_fn *gone)
+{
+	if (call->oneway)
+		call->answered = true;
+	else
+		call->gone = gone;
+	return 0;
+}
+
+void
+call_finish(struct call *call, int error)
+{
+	call->gone = NULL;
+	call->error = error;
+	call->wake(call);
+}
+
+void
+call_taken(struct call *call)
+{
+	free(call->answer);
+	call->answer = NULL;
+	call->answer_length = 0;
 }

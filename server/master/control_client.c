@@ -13,6 +13,7 @@
 #include "server/master/control_call.h"
 #include "server/master/control_client.h"
 #include "server/master/control_methods.h"
+#include "server/master/control_peer.h"
 #include "server/master/loop.h"
 #include "server/master/status.h"
 
@@ -24,8 +25,7 @@ struct control_client {
 	struct loop_watch watch;
 	struct loop_timer deadline; /* of the peer's next move (N3) */
 	struct loop_timer again;    /* more calls may wait in frame (N2) */
-	struct ucred cred;
-	bool privileged;
+	struct control_peer peer;
 	struct frame frame;
 	struct call call;
 	bool call_open;    /* N1 */
@@ -45,7 +45,7 @@ client_close(struct control_client *client)
 	loop_remove(clients->loop, &client->watch);
 	TAILQ_REMOVE(&clients->list, client, link);
 	clients->count--;
-	if (!client->privileged)
+	if (!client->peer.is_privileged)
 		clients->ordinary--;
 	clients->refused = false;
 	(void)close(client->watch.fd);
@@ -58,7 +58,7 @@ static void
 client_drop(struct control_client *client, const char *why)
 {
 	log_debug("a control client is dropped: %s pid=%d uid=%u", why,
-	    (int)client->cred.pid, client->cred.uid);
+	    (int)client->peer.cred.pid, client->peer.cred.uid);
 	client_close(client);
 }
 
@@ -80,7 +80,7 @@ call_end(struct control_client *client)
 static int
 client_flush(struct control_client *client)
 {
-	const struct call *call = &client->call;
+	struct call *call = &client->call;
 	ssize_t count;
 
 	while (client->sent < call->answer_length) {
@@ -94,9 +94,22 @@ client_flush(struct control_client *client)
 		client->sent += (size_t)count;
 		client->since_ms = client_now(client);
 	}
-	if (client->call_open && call->answered)
+	if (client->call_open && call->answered) {
 		call_end(client);
+	} else {
+		call_taken(call);
+		client->sent = 0;
+	}
 	return 0;
+}
+
+/* A deferred answer is there. */
+static void
+client_on_wake(struct call *call)
+{
+	struct control_client *client = call->wake_arg;
+
+	loop_timer_set(client->clients->loop, &client->again, 0);
 }
 
 static int
@@ -112,7 +125,9 @@ client_run_call(struct control_client *client, const char *text, size_t length)
 	}
 	if (error < 0)
 		return error;
-	call->may_change = client->privileged;
+	call->may_change = client->peer.may_change;
+	call->wake = client_on_wake;
+	call->wake_arg = client;
 	return control_call(client->clients->m, call);
 }
 
@@ -145,24 +160,50 @@ client_take_call(struct control_client *client)
 	return error < 0 ? error : 1;
 }
 
+/* Is the next part of a stream to be made? */
+static bool
+client_is_streaming(const struct control_client *client)
+{
+	return client->call_open && client->call.next != NULL &&
+	    client->call.answer == NULL;
+}
+
+/* One call or one part of an answer (N2): 1, 0 if none is due, or -errno. */
+static int
+client_advance(struct control_client *client)
+{
+	struct call *call = &client->call;
+	int error;
+
+	if (!client->call_open)
+		return client->ending ? 0 : client_take_call(client);
+	if (!client_is_streaming(client))
+		return 0;
+	client->since_ms = client_now(client);
+	error = call->next(call->m, call);
+	return error < 0 ? error : 1;
+}
+
 /* Say what is waited for now, and for how long at most. */
 static int
 client_wait(struct control_client *client, bool more)
 {
 	const struct control_limits *limits = &client->clients->limits;
 	struct loop *loop = client->clients->loop;
+	bool is_sending = client->call.answer != NULL;
 	uint64_t passed_ms = client_now(client) - client->since_ms;
-	uint64_t limit_ms =
-	    client->call_open ? limits->take_ms : limits->half_ms;
+	uint64_t limit_ms = is_sending ? limits->take_ms : limits->half_ms;
 	uint32_t events = 0;
 
-	if (client->call_open)
+	/* A deferred call waits for nothing but the end of its client, of
+	 * which epoll tells unasked. */
+	if (is_sending)
 		events = EPOLLOUT;
-	else if (!more)
+	else if (!more && !client->call_open)
 		events = EPOLLIN;
-	if (more && !client->call_open)
+	if (client_is_streaming(client) || (more && !client->call_open))
 		loop_timer_set(loop, &client->again, 0);
-	if (client->call_open || client->half)
+	if (is_sending || client->half)
 		loop_timer_set(loop, &client->deadline,
 		    passed_ms < limit_ms ? limit_ms - passed_ms : 0);
 	else
@@ -175,10 +216,12 @@ static void
 client_step(struct control_client *client)
 {
 	int more = 0;
-	int error = client_flush(client);
+	int error = client->call.error;
 
-	if (error == 0 && !client->call_open && !client->ending) {
-		more = client_take_call(client);
+	if (error == 0)
+		error = client_flush(client);
+	if (error == 0) {
+		more = client_advance(client);
 		error = more < 0 ? more : client_flush(client);
 	}
 	if (error == 0 && client->ending && !client->call_open) {
@@ -189,7 +232,7 @@ client_step(struct control_client *client)
 		error = client_wait(client, more == 1);
 	if (error == -ENOMEM)
 		log_error("out of memory for a control client pid=%d",
-		    (int)client->cred.pid);
+		    (int)client->peer.cred.pid);
 	if (error < 0)
 		client_close(client);
 }
@@ -265,7 +308,8 @@ client_idle_longest(const struct control_clients *clients, bool privileged)
 	struct control_client *client;
 
 	TAILQ_FOREACH(client, &clients->list, link) {
-		if (client->call_open || client->privileged != privileged)
+		if (client->call_open ||
+		    client->peer.is_privileged != privileged)
 			continue;
 		if (client_now(client) - client->since_ms <
 		    clients->limits.idle_ms)
@@ -299,8 +343,8 @@ place_find(const struct control_clients *clients, bool privileged)
 }
 
 static int
-client_new(struct control_clients *clients, int fd, const struct ucred *cred,
-    bool privileged)
+client_new(struct control_clients *clients, int fd,
+    const struct control_peer *peer)
 {
 	struct control_client *client = calloc(1, sizeof(*client));
 	int error;
@@ -308,8 +352,7 @@ client_new(struct control_clients *clients, int fd, const struct ucred *cred,
 	if (client == NULL)
 		return -ENOMEM;
 	client->clients = clients;
-	client->cred = *cred;
-	client->privileged = privileged;
+	client->peer = *peer;
 	client->since_ms = client_now(client);
 	frame_init(&client->frame, REQUEST_MAX);
 	client->deadline =
@@ -327,7 +370,7 @@ client_new(struct control_clients *clients, int fd, const struct ucred *cred,
 	}
 	TAILQ_INSERT_TAIL(&clients->list, client, link);
 	clients->count++;
-	if (!privileged)
+	if (!peer->is_privileged)
 		clients->ordinary++;
 	return 0;
 }
@@ -335,18 +378,14 @@ client_new(struct control_clients *clients, int fd, const struct ucred *cred,
 void
 control_clients_admit(struct control_clients *clients, int fd)
 {
-	struct ucred cred = {.pid = 0};
-	socklen_t length = sizeof(cred);
-	bool privileged;
-	int error = 0;
+	struct control_peer peer;
+	int error = control_peer_look(fd,
+	    master_plan(clients->m)->control.admin.id, &peer);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length) == -1)
-		error = -errno;
-	privileged = error == 0 && (cred.uid == 0 || cred.uid == geteuid());
 	if (error == 0)
-		error = place_find(clients, privileged);
+		error = place_find(clients, peer.is_privileged);
 	if (error == 0)
-		error = client_new(clients, fd, &cred, privileged);
+		error = client_new(clients, fd, &peer);
 	if (error == 0)
 		return;
 	(void)close(fd);
@@ -355,7 +394,7 @@ control_clients_admit(struct control_clients *clients, int fd)
 			 "clients=%u",
 		    error == -EUSERS ? "all places are taken"
 				     : "it cannot be served",
-		    (int)cred.pid, cred.uid, clients->count);
+		    (int)peer.cred.pid, peer.cred.uid, clients->count);
 	clients->refused = true;
 }
 

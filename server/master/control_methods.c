@@ -12,7 +12,11 @@
 #include <string.h>
 
 #include "server/master/control_methods.h"
+#include "server/master/master.h"
 #include "server/master/status.h"
+
+/* As the configuration's drain_timeout. */
+#define DRAIN_MAX_S (INT64_C(365) * 24 * 60 * 60)
 
 static int
 service_find(const struct plan *plan, const char *name, uint32_t *index)
@@ -46,10 +50,36 @@ method_get_status(struct master *m, struct call *call)
 	    control_status(m, name == NULL ? NULL : &service));
 }
 
+static int
+method_stop(struct master *m, struct call *call)
+{
+	json_int_t drain_s = -1;
+	const json_t *given = json_object_get(call->params, "drain_s");
+	uint64_t drain_ms = master_plan(m)->drain_timeout_ms;
+	const struct call_param params[] = {
+	    {"drain_s", CALL_INT, true, &drain_s},
+	};
+
+	if (call_unpack(call, params, ARRAY_LEN(params)) < 0)
+		return call_invalid(call);
+	if (json_is_integer(given)) {
+		if (drain_s < 0 || drain_s > DRAIN_MAX_S) {
+			call->invalid = "drain_s";
+			return call_invalid(call);
+		}
+		drain_ms = (uint64_t)drain_s * 1000;
+	}
+	master_stop(m, drain_ms);
+	return call_reply(call, json_object());
+}
+
 /* clang-format off */
 static const struct method methods[] = {
-	/* name           access         streams  handler */
-	{ "GetStatus",    ACCESS_READ,   false,   method_get_status },
+	/* name               access              streams  handler */
+	{ "GetStatus",        ACCESS_READ,        false,   method_get_status },
+	{ "ListConnections",  ACCESS_READ,        true,
+	  control_list_connections },
+	{ "Stop",             ACCESS_CHANGE,      false,   method_stop },
 };
 /* clang-format on */
 
@@ -97,6 +127,12 @@ method_find(const char *name)
 }
 
 int
+control_deny(struct call *call)
+{
+	return call_service_error(call, "PermissionDenied", NULL, NULL);
+}
+
+int
 control_call(struct master *m, struct call *call)
 {
 	const struct method *method = method_find(call->name);
@@ -105,8 +141,9 @@ control_call(struct master *m, struct call *call)
 		return call_service_error(call, "MethodNotFound", "method",
 		    call->name);
 	if (method->access == ACCESS_CHANGE && !call->may_change)
-		return call_service_error(call, "PermissionDenied", NULL, NULL);
+		return control_deny(call);
 	if (method->streams && !call->more)
 		return call_service_error(call, "ExpectedMore", NULL, NULL);
+	call->m = m;
 	return method->run(m, call);
 }

@@ -12,17 +12,20 @@
 #include <stdint.h>
 
 #include "common/attr.h"
+#include "common/log.h"
 #include "server/master/control_call.h"
 
 struct master;
 
-/* Answers the call by one of control_call's functions and returns what that
- * returned.  An error: there is no answer and the client is dropped. */
+/* Answers the call by one of control_call's functions, now or later (C3), and
+ * returns what that returned.  An error: there is no answer and the client is
+ * dropped. */
 typedef int method_fn(struct master *m, struct call *call);
 
 enum access {
 	ACCESS_READ,
-	ACCESS_CHANGE
+	ACCESS_CHANGE,
+	ACCESS_PARAMETERS /* they decide: the handler asks may_change */
 };
 
 struct method {
@@ -51,6 +54,18 @@ const struct interface *control_interface_find(const char *name);
 
 /* Find the method and run it, if the caller may. */
 must_check int control_call(struct master *m, struct call *call);
+
+/* The master's, for SetLogLevel and ReopenLogs; service may be CHANNEL_ALL. */
+void master_set_level(struct master *m, enum log_level level, uint32_t service);
+void master_reopen_logs(struct master *m);
+
+/* PermissionDenied. */
+must_check int control_deny(struct call *call);
+
+/* Methods with a file of their own. */
+method_fn control_list_connections;
+method_fn control_close_connections;
+method_fn control_reload;
 
 /* The parameters of GetStatus' reply, of all services if service is NULL;
  * NULL: out of memory. */

@@ -7,49 +7,19 @@
  * Runs in: master.  Knows of the gateway only what status.h tells.
  */
 #include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/version.h"
+#include "server/master/control_json.h"
 #include "server/master/control_methods.h"
 #include "server/master/status.h"
-
-/* Varlink's integers are signed. */
-static json_int_t
-number(uint64_t value)
-{
-	return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
-}
-
-/* Text as it is, or with '?' for what is not ASCII if it is not UTF-8: a path
- * may be any bytes. */
-static json_t *
-text_json(const char *text)
-{
-	json_t *string = json_string(text);
-	char *copy;
-
-	if (string != NULL)
-		return string;
-	copy = strdup(text);
-	if (copy == NULL)
-		return NULL;
-	for (char *p = copy; *p != '\0'; p++) {
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	}
-	string = json_string(copy);
-	free(copy);
-	return string;
-}
 
 static json_t *
 config_json(const struct plan *plan, const struct gateway_status *status)
 {
 	return json_pack("{s:o, s:I}", "path",
-	    text_json(plan_string(plan, plan->config_path)), "loaded_at_us",
-	    number(status->loaded_at_us));
+	    control_text(plan_string(plan, plan->config_path)), "loaded_at_us",
+	    control_number(status->loaded_at_us));
 }
 
 static json_t *
@@ -58,8 +28,8 @@ reload_json(const struct gateway_status *status)
 	const char *message = status->reload_message;
 
 	return json_pack("{s:b, s:I, s:o}", "ok", (int)status->reload_ok,
-	    "at_us", number(status->reload_at_us), "message",
-	    text_json(message == NULL ? "" : message));
+	    "at_us", control_number(status->reload_at_us), "message",
+	    control_text(message == NULL ? "" : message));
 }
 
 static json_t *
@@ -68,8 +38,9 @@ death_json(const struct worker_status *status)
 	if (!status->has_death)
 		return json_null();
 	return json_pack("{s:I, s:s, s:i, s:I}", "at_us",
-	    number(status->death_at_us), "cause", status->death_cause, "signal",
-	    status->death_signal, "culprit", number(status->death_culprit));
+	    control_number(status->death_at_us), "cause", status->death_cause,
+	    "signal", status->death_signal, "culprit",
+	    control_number(status->death_culprit));
 }
 
 static json_t *
@@ -80,13 +51,14 @@ worker_json(const struct master *m, uint32_t i)
 
 	status_worker(m, i, &status);
 	worker = json_pack("{s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:o}", "index",
-	    number(i), "pid", (json_int_t)status.pid, "holder_pid",
+	    control_number(i), "pid", (json_int_t)status.pid, "holder_pid",
 	    (json_int_t)status.holder_pid, "state", status.state, "connections",
-	    number(status.connections), "accepted", number(status.accepted),
-	    "respawns", number(status.respawns), "last_death",
-	    death_json(&status));
+	    control_number(status.connections), "accepted",
+	    control_number(status.accepted), "respawns",
+	    control_number(status.respawns), "last_death", death_json(&status));
 	if (status.fault != NULL &&
-	    json_object_set_new(worker, "fault", text_json(status.fault)) < 0) {
+	    json_object_set_new(worker, "fault", control_text(status.fault)) <
+		0) {
 		json_decref(worker);
 		return NULL;
 	}
@@ -105,9 +77,9 @@ listener_json(const struct master *m, uint32_t i)
 
 	status_listener_bound(m, i, &bound);
 	return json_pack("{s:o, s:o, s:o}", "address",
-	    text_json(plan_string(plan, listener->text)), "bound",
-	    text_json(addr_format(&bound, text)), "service",
-	    text_json(plan_string(plan, service->name)));
+	    control_text(plan_string(plan, listener->text)), "bound",
+	    control_text(addr_format(&bound, text)), "service",
+	    control_text(plan_string(plan, service->name)));
 }
 
 static json_t *
@@ -119,21 +91,12 @@ backend_json(const struct master *m, uint32_t i)
 
 	status_backend(m, i, &status);
 	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I}", "name",
-	    text_json(plan_string(plan, backend->name)), "address",
-	    text_json(plan_string(plan, backend->text)), "state", status.state,
-	    "admin", status.admin, "connections", number(status.connections),
-	    "accepted", number(status.accepted), "failed",
-	    number(status.failed));
-}
-
-/* Add a row to an array; rows becomes NULL when memory lacks. */
-static void
-add_row(json_t **rows, json_t *row)
-{
-	if (json_array_append_new(*rows, row) == 0)
-		return;
-	json_decref(*rows);
-	*rows = NULL;
+	    control_text(plan_string(plan, backend->name)), "address",
+	    control_text(plan_string(plan, backend->text)), "state",
+	    status.state, "admin", status.admin, "connections",
+	    control_number(status.connections), "accepted",
+	    control_number(status.accepted), "failed",
+	    control_number(status.failed));
 }
 
 static json_t *
@@ -142,7 +105,7 @@ workers_json(const struct master *m, uint32_t count)
 	json_t *rows = json_array();
 
 	for (uint32_t i = 0; i < count; i++)
-		add_row(&rows, worker_json(m, i));
+		control_row(&rows, worker_json(m, i));
 	return rows;
 }
 
@@ -153,7 +116,7 @@ backends_json(const struct master *m, const struct plan_service *service)
 
 	for (uint32_t i = service->first_backend; i != PLAN_END;
 	     i = plan_backend(master_plan(m), i)->next)
-		add_row(&rows, backend_json(m, i));
+		control_row(&rows, backend_json(m, i));
 	return rows;
 }
 
@@ -166,9 +129,10 @@ service_json(const struct master *m, uint32_t i)
 
 	status_service(m, i, &status);
 	return json_pack("{s:o, s:I, s:I, s:I, s:o}", "name",
-	    text_json(plan_string(plan, service->name)), "connections",
-	    number(status.connections), "accepted", number(status.accepted),
-	    "refused", number(status.refused), "backends",
+	    control_text(plan_string(plan, service->name)), "connections",
+	    control_number(status.connections), "accepted",
+	    control_number(status.accepted), "refused",
+	    control_number(status.refused), "backends",
 	    backends_json(m, service));
 }
 
@@ -179,12 +143,15 @@ totals_json(const struct master *m)
 
 	status_totals(m, &status);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-	    "connections", number(status.connections), "accepted",
-	    number(status.accepted), "refused", number(status.refused),
-	    "failed_dials", number(status.failed_dials), "bytes_up",
-	    number(status.bytes_up), "bytes_down", number(status.bytes_down),
-	    "deaths", number(status.deaths), "culprits",
-	    number(status.culprits), "log_dropped", number(status.log_dropped));
+	    "connections", control_number(status.connections), "accepted",
+	    control_number(status.accepted), "refused",
+	    control_number(status.refused), "failed_dials",
+	    control_number(status.failed_dials), "bytes_up",
+	    control_number(status.bytes_up), "bytes_down",
+	    control_number(status.bytes_down), "deaths",
+	    control_number(status.deaths), "culprits",
+	    control_number(status.culprits), "log_dropped",
+	    control_number(status.log_dropped));
 }
 
 /* Is a service shown?  All that the configuration has, or the one asked for. */
@@ -206,7 +173,7 @@ listeners_json(const struct master *m, const uint32_t *service)
 			continue;
 		for (uint32_t k = plan_service(plan, i)->first_listener;
 		     k != PLAN_END; k = plan_listener(plan, k)->next)
-			add_row(&rows, listener_json(m, k));
+			control_row(&rows, listener_json(m, k));
 	}
 	return rows;
 }
@@ -219,7 +186,7 @@ services_json(const struct master *m, const uint32_t *service)
 
 	for (uint32_t i = 0; i < plan->services.count; i++) {
 		if (is_shown(plan, i, service))
-			add_row(&rows, service_json(m, i));
+			control_row(&rows, service_json(m, i));
 	}
 	return rows;
 }
@@ -234,8 +201,9 @@ control_status(const struct master *m, const uint32_t *service)
 	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
 			 "s:o}",
 	    "version", SRVD_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
-	    number(status.uptime_s), "generation", number(plan->generation),
-	    "max_connections", number(plan->max_connections), "config",
+	    control_number(status.uptime_s), "generation",
+	    control_number(plan->generation), "max_connections",
+	    control_number(plan->max_connections), "config",
 	    config_json(plan, &status), "last_reload", reload_json(&status),
 	    "workers", workers_json(m, status.workers), "listeners",
 	    listeners_json(m, service), "services", services_json(m, service),

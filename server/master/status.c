@@ -22,6 +22,12 @@ master_plan(const struct master *m)
 	return m->plan;
 }
 
+const struct bodies *
+master_bodies(const struct master *m)
+{
+	return &m->bodies;
+}
+
 static uint64_t
 monotonic_ms(void)
 {

@@ -17,6 +17,7 @@
 #include "common/addr.h"
 #include "server/state/plan.h"
 
+struct bodies;
 struct master;
 struct loop;
 
@@ -24,6 +25,8 @@ struct loop;
 struct loop *master_loop(struct master *m);
 /* The plan in force; valid until the handler returns. */
 const struct plan *master_plan(const struct master *m);
+/* For connections.c, which reads the slots in them. */
+const struct bodies *master_bodies(const struct master *m);
 
 struct gateway_status {
 	uint64_t uptime_s;

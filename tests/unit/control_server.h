@@ -2,12 +2,10 @@
  * control_server - the control socket under test, and its clients.
  *
  * The real listener, clients and methods run in a child process on a real
- * socket, beneath a gateway that is made up here: this file stands in for the
- * master's status.  The tests are the clients.  When a test ends the child is
+ * socket, beneath a gateway that is made up (control_gateway.h).  The tests
+ * are the clients.  When a test ends the child is
  * asked to close everything and must exit cleanly, so that a sanitizer's
  * finding in it fails the test.
- *
- * For one test program each: it defines the functions of status.h.
  */
 #ifndef SRVD_TESTS_CONTROL_SERVER_H
 #define SRVD_TESTS_CONTROL_SERVER_H
@@ -31,11 +29,10 @@
 #include "common/frame.h"
 #include "server/master/control.h"
 #include "server/master/loop.h"
-#include "server/master/status.h"
+#include "tests/unit/control_fakes.h"
 #include "tests/unit/unit.h"
 
 #define WAIT_MS    10000
-#define BACKENDS   2
 #define MIB        (1u << 20)
 #define CALL_OURS  "{\"method\":\"io.srvd.Control.GetStatus\"}"
 #define CALL_INFO  "{\"method\":\"org.varlink.service.GetInfo\"}"
@@ -51,185 +48,8 @@ static const struct control_limits limits_short = {
     .pause_ms = 100,
 };
 
-/* The gateway: a master, its plan and its status, all made up. */
-
-/* One allocation, as a real plan is: the head, the tables, the strings. */
-struct fake_plan {
-	struct plan head;
-	struct plan_service services[2];
-	struct plan_listener listeners[2];
-	struct plan_backend backends[BACKENDS];
-	char strings[512];
-};
-
-struct master {
-	struct loop *loop;
-	struct fake_plan plan;
-	uint32_t workers;
-	uint32_t strings_used;
-	int stop_fd; /* closed by the test: end */
-};
-
-static struct master gateway;
 static char directory[64];
 static char socket_path[ADDR_PATH_SIZE];
-
-static inline uint32_t
-string_add(const char *text)
-{
-	uint32_t at = gateway.strings_used;
-	size_t size = strlen(text) + 1;
-
-	ck_assert_uint_le(at + size, sizeof(gateway.plan.strings));
-	memcpy(gateway.plan.strings + at, text, size);
-	gateway.strings_used += (uint32_t)size;
-	return at;
-}
-
-static inline struct plan_table
-table_at(size_t offset, uint32_t count)
-{
-	return (struct plan_table){.offset = (uint32_t)offset, .count = count};
-}
-
-static inline void
-fill_services(struct fake_plan *plan)
-{
-	static const char *const names[] = {"redis", "web"};
-
-	for (uint32_t i = 0; i < 2; i++) {
-		plan->services[i] = (struct plan_service){
-		    .state = ROW_ACTIVE,
-		    .name = string_add(names[i]),
-		    .first_listener = i,
-		    .listeners = 1,
-		    .first_backend = i,
-		    .backends = 1,
-		};
-		plan->listeners[i] = (struct plan_listener){
-		    .state = ROW_ACTIVE,
-		    .next = PLAN_END,
-		    .service = i,
-		    .text = string_add(i == 0 ? "0.0.0.0:0" : "unix:@web"),
-		};
-		plan->backends[i] = (struct plan_backend){
-		    .state = ROW_ACTIVE,
-		    .next = PLAN_END,
-		    .service = i,
-		    .name = string_add("a"),
-		    .text = string_add("10.0.0.11:6379"),
-		};
-	}
-}
-
-static inline void
-fill_gateway(void)
-{
-	struct fake_plan *plan = &gateway.plan;
-
-	memset(&gateway, 0, sizeof(gateway));
-	gateway.strings_used = 1;
-	gateway.workers = 2;
-	plan->head = (struct plan){
-	    .magic = PLAN_MAGIC,
-	    .version = PLAN_VERSION,
-	    .length = sizeof(*plan),
-	    .generation = 7,
-	    /* A path may be any bytes; a reply must be UTF-8. */
-	    .config_path = string_add("/etc/srvd/\xff.conf"),
-	    .max_connections = 100,
-	    .control = {.path = string_add(socket_path),
-		.mode = 0660,
-		.gid = PLAN_NO_ID},
-	    .services = table_at(offsetof(struct fake_plan, services), 2),
-	    .listeners = table_at(offsetof(struct fake_plan, listeners), 2),
-	    .backends =
-		table_at(offsetof(struct fake_plan, backends), BACKENDS),
-	};
-	fill_services(plan);
-	plan->head.strings = table_at(offsetof(struct fake_plan, strings),
-	    sizeof(plan->strings));
-}
-
-struct loop *
-master_loop(struct master *m)
-{
-	return m->loop;
-}
-
-const struct plan *
-master_plan(const struct master *m)
-{
-	return &m->plan.head;
-}
-
-void
-status_gateway(const struct master *m, struct gateway_status *status)
-{
-	*status = (struct gateway_status){
-	    .uptime_s = 5,
-	    .loaded_at_us = 1700000000000000,
-	    .reload_ok = true,
-	    .reload_at_us = 1700000000000000,
-	    .workers = m->workers,
-	};
-}
-
-void
-status_worker(const struct master *m, uint32_t i, struct worker_status *status)
-{
-	(void)m;
-	*status = (struct worker_status){
-	    .pid = (pid_t)(100 + i),
-	    .holder_pid = (pid_t)(200 + i),
-	    .state = i == 0 ? "running" : "waiting",
-	    .fault = i == 0 ? NULL : "its body is not its own",
-	    .connections = 3,
-	    .accepted = UINT64_MAX,
-	    .has_death = i == 0,
-	    .death_at_us = 1700000000000000,
-	    .death_cause = "signal",
-	    .death_signal = SIGSEGV,
-	    .death_culprit = 17,
-	};
-}
-
-void
-status_listener_bound(const struct master *m, uint32_t listener,
-    struct addr *bound)
-{
-	(void)m;
-	memset(bound, 0, sizeof(*bound));
-	bound->kind = listener == 0 ? ADDR_TCP4 : ADDR_UNIX;
-	bound->port = 12345;
-	(void)snprintf(bound->path, sizeof(bound->path), "@web");
-}
-
-void
-status_service(const struct master *m, uint32_t service,
-    struct service_status *status)
-{
-	(void)m;
-	*status = (struct service_status){.connections = service};
-}
-
-void
-status_backend(const struct master *m, uint32_t backend,
-    struct backend_status *status)
-{
-	(void)m;
-	*status = (struct backend_status){
-	    .state = backend == 0 ? "up" : "down",
-	    .admin = "ready",
-	};
-}
-
-void
-status_totals(const struct master *m, struct totals_status *status)
-{
-	(void)m;
-	*status = (struct totals_status){.bytes_up = 1u << 30};
-}
 
 /* The server's process. */
 
@@ -274,18 +94,17 @@ make_directory(void)
 	ck_assert_int_eq(chmod(directory, 0755), 0);
 	(void)snprintf(socket_path, sizeof(socket_path), "%s/control.sock",
 	    directory);
-	fill_gateway();
+	fill_gateway(socket_path);
 }
 
+/* After make_directory(), when the gateway is as the test wants it. */
 static inline void
-server_begin_with(const struct control_limits *limits, uint32_t mode)
+server_start(const struct control_limits *limits)
 {
 	int ready[2];
 	int stop[2];
 	char byte;
 
-	make_directory();
-	gateway.plan.head.control.mode = mode;
 	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
 	ck_assert_int_eq(pipe2(stop, O_CLOEXEC), 0);
 	server_pid = fork();
@@ -300,6 +119,14 @@ server_begin_with(const struct control_limits *limits, uint32_t mode)
 	server_stop_fd = stop[1];
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
 	(void)close(ready[0]);
+}
+
+static inline void
+server_begin_with(const struct control_limits *limits, uint32_t mode)
+{
+	make_directory();
+	gateway.plan.head.control.mode = mode;
+	server_start(limits);
 }
 
 static inline void
@@ -480,10 +307,7 @@ expect_service(void)
 static inline uint64_t
 clock_ms(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return gateway_now_ms();
 }
 
 static inline void

@@ -1,0 +1,229 @@
+/*
+ * control_fakes - what the made-up gateway of control_gateway.h tells of
+ * itself, and does when the control socket asks for it.
+ *
+ * Stands in for the functions of status.h, reload.h, closing.h and those of
+ * the master: one test program each.
+ */
+#ifndef SRVD_TESTS_CONTROL_FAKES_H
+#define SRVD_TESTS_CONTROL_FAKES_H
+
+#include <signal.h>
+
+#include "tests/unit/control_gateway.h"
+
+/* Of master.h, which has another struct master. */
+void master_stop(struct master *m, uint64_t drain_ms);
+
+/* What status.h tells. */
+
+void
+status_gateway(const struct master *m, struct gateway_status *status)
+{
+	*status = (struct gateway_status){
+	    .uptime_s = 5,
+	    .loaded_at_us = 1700000000000000,
+	    .reload_ok = true,
+	    .reload_at_us = 1700000000000000,
+	    .workers = m->workers,
+	};
+}
+
+void
+status_worker(const struct master *m, uint32_t i, struct worker_status *status)
+{
+	(void)m;
+	*status = (struct worker_status){
+	    .pid = (pid_t)(100 + i),
+	    .holder_pid = (pid_t)(200 + i),
+	    .state = i == 0 ? "running" : "waiting",
+	    .fault = i == 0 ? NULL : "its body is not its own",
+	    .connections = 3,
+	    .accepted = UINT64_MAX,
+	    .has_death = i == 0,
+	    .death_at_us = 1700000000000000,
+	    .death_cause = "signal",
+	    .death_signal = SIGSEGV,
+	    .death_culprit = 17,
+	};
+}
+
+void
+status_listener_bound(const struct master *m, uint32_t listener,
+    struct addr *bound)
+{
+	(void)m;
+	memset(bound, 0, sizeof(*bound));
+	bound->kind = listener == 0 ? ADDR_TCP4 : ADDR_UNIX;
+	bound->port = 12345;
+	(void)snprintf(bound->path, sizeof(bound->path), "@web");
+}
+
+void
+status_service(const struct master *m, uint32_t service,
+    struct service_status *status)
+{
+	(void)m;
+	*status = (struct service_status){.connections = service};
+}
+
+void
+status_backend(const struct master *m, uint32_t backend,
+    struct backend_status *status)
+{
+	(void)m;
+	*status = (struct backend_status){
+	    .state = backend == 0 ? "up" : "down",
+	    .admin = "ready",
+	};
+}
+
+void
+status_totals(const struct master *m, struct totals_status *status)
+{
+	(void)m;
+	*status = (struct totals_status){.bytes_up = 1u << 30};
+}
+
+/* Reload */
+
+static inline void
+reload_tell(const struct fake_work *work)
+{
+	static const struct reload_change changes[] = {
+	    {{CHANGE_ADDED, OBJECT_SERVICE, "new", "new", 4}, 0, ""},
+	    {{CHANGE_REMOVED, OBJECT_BACKEND, "redis", "b", 3}, 5, "drain"},
+	    {{CHANGE_CHANGED, OBJECT_SETTING, "", "log.level", 0}, 0, ""},
+	    {{CHANGE_REMOVED, OBJECT_LISTENER, "web", "unix:/w\xff", 1}, 2, ""},
+	};
+	static char file[] = "/etc/srvd/\xff.conf";
+	static char message[] = "no such key 'lisen': did you mean 'listen'?";
+	static const struct config_error errors[] = {
+	    {file, 3, message}, {file, 0, message}};
+	struct reload_outcome outcome = {
+	    .ok = shared->outcome == FAKE_DONE,
+	    .dry_run = work->dry_run,
+	    .generation = gateway.plan.head.generation,
+	};
+
+	if (shared->outcome == FAKE_DONE) {
+		outcome.changes = changes;
+		outcome.changes_count = ARRAY_LEN(changes);
+	} else if (shared->outcome == FAKE_INVALID) {
+		outcome.errors = errors;
+		outcome.errors_count = ARRAY_LEN(errors);
+	} else {
+		outcome.stage = "bind";
+		outcome.message = "0.0.0.0:80 is in use by pid 17";
+	}
+	if (work->reload_done != NULL)
+		work->reload_done(work->arg, &outcome);
+}
+
+static inline void
+on_reload_time(struct loop_timer *timer)
+{
+	struct fake_work *work = timer->arg;
+
+	if (shared->outcome == FAKE_DONE && !work->dry_run)
+		gateway.plan.head.generation++;
+	work->is_under_way = false;
+	reload_tell(work);
+	shared->dry_runs += work->dry_run;
+	shared->reloads++;
+}
+
+int
+reload_begin(struct master *m, bool dry_run, reload_done_fn *done, void *arg)
+{
+	if (m->reload.is_under_way || shared->is_stopping)
+		return -EBUSY;
+	m->reload = (struct fake_work){
+	    .timer = {.due = on_reload_time, .arg = &m->reload},
+	    .is_under_way = true,
+	    .dry_run = dry_run,
+	    .arg = arg,
+	    .reload_done = done,
+	};
+	loop_timer_set(m->loop, &m->reload.timer, shared->takes_ms);
+	return 0;
+}
+
+void
+reload_forget(struct master *m, const void *arg)
+{
+	shared->forgotten++;
+	if (m->reload.arg != arg)
+		return;
+	m->reload.reload_done = NULL;
+	m->reload.arg = NULL;
+}
+
+/* Closing */
+
+static inline void
+on_closing_time(struct loop_timer *timer)
+{
+	struct fake_work *work = timer->arg;
+
+	work->is_under_way = false;
+	if (work->closing_done != NULL)
+		work->closing_done(work->arg, 7);
+	shared->closings++;
+}
+
+int
+closing_begin(struct master *m, const struct filter *filter, bool reset,
+    closing_done_fn *done, void *arg)
+{
+	if (m->closing.is_under_way || shared->is_stopping)
+		return -EBUSY;
+	shared->filter = *filter;
+	shared->reset = reset;
+	m->closing = (struct fake_work){
+	    .timer = {.due = on_closing_time, .arg = &m->closing},
+	    .is_under_way = true,
+	    .arg = arg,
+	    .closing_done = done,
+	};
+	loop_timer_set(m->loop, &m->closing.timer, shared->takes_ms);
+	return 0;
+}
+
+void
+closing_forget(struct master *m, const void *arg)
+{
+	shared->forgotten++;
+	if (m->closing.arg != arg)
+		return;
+	m->closing.closing_done = NULL;
+	m->closing.arg = NULL;
+}
+
+/* What is done at once */
+
+void
+master_set_level(struct master *m, enum log_level level, uint32_t service)
+{
+	(void)m;
+	shared->level = level;
+	shared->level_service = service;
+}
+
+void
+master_reopen_logs(struct master *m)
+{
+	(void)m;
+	shared->reopened++;
+}
+
+void
+master_stop(struct master *m, uint64_t drain_ms)
+{
+	(void)m;
+	shared->is_stopping = true;
+	shared->stop_ms = drain_ms;
+	shared->stops++;
+}
+
+#endif
