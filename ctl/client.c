@@ -13,7 +13,7 @@
 #include "ctl/client.h"
 
 /* More than any answer; a bound for a server gone wrong. */
-#define REPLY_MAX    ((size_t)256 << 20)
+#define REPLY_MAX    ((size_t)32 << 20)
 #define FULL_WAIT_MS 20
 
 static uint64_t
@@ -114,13 +114,15 @@ send_all(const struct ctl_client *client, const char *bytes, size_t length)
 
 int
 ctl_client_call(struct ctl_client *client, const char *method,
-    json_t *parameters)
+    json_t *parameters, bool more)
 {
-	json_t *call = json_pack("{s:s, s:o, s:b}", "method", method,
-	    "parameters", parameters, "more", 1);
-	char *text = json_dumps(call, JSON_COMPACT);
+	json_t *call =
+	    json_pack("{s:s, s:o}", "method", method, "parameters", parameters);
+	char *text = NULL;
 	int error;
 
+	if (!more || json_object_set_new(call, "more", json_true()) == 0)
+		text = json_dumps(call, JSON_COMPACT);
 	json_decref(call);
 	if (text == NULL)
 		return -ENOMEM;
@@ -184,7 +186,7 @@ ctl_client_reply(struct ctl_client *client, struct ctl_reply *reply)
 			return error;
 	}
 	if (got < 0)
-		return -EBADMSG;
+		return got;
 	return reply_parse(reply, text, length);
 }
 

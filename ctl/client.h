@@ -30,16 +30,16 @@ struct ctl_reply {
 
 /*
  * All: 0 or -errno.  -ETIMEDOUT: no answer in time; -ECONNRESET: the gateway
- * hung up; -EBADMSG: what came is no reply.
+ * hung up; -EBADMSG: what came is no reply; -EMSGSIZE: it is longer than any.
  */
 must_check int ctl_client_open(struct ctl_client *client, const char *path,
     uint64_t timeout_ms);
 void ctl_client_close(struct ctl_client *client);
 
-/* Call interface.Method; takes over parameters.  Asks for a stream: a method
- * that does not stream answers once all the same. */
+/* Call interface.Method; takes over parameters.  more asks for a stream: a
+ * method that does not stream answers once all the same. */
 must_check int ctl_client_call(struct ctl_client *client, const char *method,
-    json_t *parameters);
+    json_t *parameters, bool more);
 /* The next answer, to be released. */
 must_check int ctl_client_reply(struct ctl_client *client,
     struct ctl_reply *reply);

@@ -9,16 +9,17 @@
 #include "common/attr.h"
 #include "ctl/json.h"
 #include "ctl/problems.h"
-#include "ctl/table.h"
-#include "ctl/text.h"
+#include "ctl/wrap.h"
 
 /* Nearly full: from so many per cent of max_connections on. */
 #define FULL_PERCENT 90
+/* Of a problem; a reload may have failed for a long reason. */
+#define LINE_SIZE 4096
 
 struct problems {
 	const json_t *status;
 	FILE *out;
-	bool color;
+	const struct table_look *look;
 	size_t count;
 };
 
@@ -31,16 +32,22 @@ static void
 problem(struct problems *problems, enum table_style style, const char *format,
     ...)
 {
-	char line[2 * TEXT_SIZE];
-	char shown[TEXT_SIZE];
+	bool color = problems->look->color;
+	struct wrap wrap = {.out = problems->out,
+	    .width = problems->look->width,
+	    .indent = 2,
+	    .gap = 1};
+	char line[LINE_SIZE];
 	va_list args;
 
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	fprintf(problems->out, "%s! %s%s\n",
-	    table_paint(style, problems->color), text_show(line, shown),
-	    table_paint(STYLE_PLAIN, problems->color));
+	fputs(table_paint(style, color), problems->out);
+	wrap_words(&wrap, "!");
+	wrap_words(&wrap, line);
+	fputs(table_paint(STYLE_PLAIN, color), problems->out);
+	wrap_end(&wrap);
 	problems->count++;
 }
 
@@ -95,8 +102,8 @@ look_at_workers(struct problems *problems)
 	}
 }
 
-static size_t
-backends_usable(const json_t *service)
+size_t
+problems_backends_usable(const json_t *service)
 {
 	const json_t *backends = json_object_get(service, "backends");
 	size_t usable = 0;
@@ -120,7 +127,7 @@ look_at_backends(struct problems *problems, const json_t *service)
 	size_t i;
 	json_t *backend;
 
-	if (backends_usable(service) == 0)
+	if (problems_backends_usable(service) == 0)
 		problem(problems, STYLE_BAD,
 		    "service %s has no backend that takes connections", name);
 	json_array_foreach(backends, i, backend)
@@ -156,7 +163,7 @@ look_at_log(struct problems *problems)
 }
 
 size_t
-problems_print(const json_t *status, FILE *out, bool color)
+problems_print(const json_t *status, FILE *out, const struct table_look *look)
 {
 	static problem_fn *const looks[] = {
 	    look_at_load,
@@ -165,8 +172,7 @@ problems_print(const json_t *status, FILE *out, bool color)
 	    look_at_services,
 	    look_at_log,
 	};
-	struct problems problems = {
-	    .status = status, .out = out, .color = color};
+	struct problems problems = {.status = status, .out = out, .look = look};
 
 	for (size_t i = 0; i < ARRAY_LEN(looks); i++)
 		looks[i](&problems);

@@ -1,44 +1,17 @@
 /*
- * reply - one question to the gateway; see reply.h.
- *
- * An error of the gateway's becomes a sentence by one table; one that is not
- * in it is shown by name, with its parameters.
+ * reply - questions to the gateway; see reply.h.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/client.h"
+#include "ctl/refusal.h"
 #include "ctl/reply.h"
 #include "ctl/text.h"
 
-/* clang-format off */
-static const struct error_row {
-	const char *name;
-	const char *sentence;
-	const char *key; /* of the parameter that the sentence ends with */
-	enum ctl_exit status;
-} errors[] = {
-	{ "io.srvd.Control.NoSuchService",
-	  "there is no such service", "service", CTL_REFUSED },
-	{ "org.varlink.service.InterfaceNotFound",
-	  "the gateway has no such interface", "interface", CTL_REFUSED },
-	{ "org.varlink.service.MethodNotFound",
-	  "the gateway has no such method", "method", CTL_REFUSED },
-	{ "org.varlink.service.MethodNotImplemented",
-	  "the gateway does not do this", "method", CTL_REFUSED },
-	{ "org.varlink.service.InvalidParameter",
-	  "this parameter is missing, unknown or wrong", "parameter",
-	  CTL_REFUSED },
-	{ "org.varlink.service.PermissionDenied",
-	  "you may not do this: root, the gateway's own user and its "
-	  "admin_group may", NULL, CTL_FORBIDDEN },
-};
-/* clang-format on */
-
 static void
-json_line(json_t *value)
+json_line(const json_t *value)
 {
 	/* ASCII alone: no text of the server's can steer a terminal. */
 	char *text = json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -48,66 +21,44 @@ json_line(json_t *value)
 }
 
 static enum ctl_exit
-error_print(const struct ctl_reply *reply)
-{
-	char shown[TEXT_SIZE];
-	char *parameters;
-
-	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
-		const struct error_row *row = &errors[i];
-		const char *value;
-
-		if (strcmp(row->name, reply->error) != 0)
-			continue;
-		value = row->key == NULL
-		    ? NULL
-		    : json_string_value(json_object_get(reply->parameters,
-			  row->key));
-		fprintf(stderr, "srvctl: %s%s%s\n", row->sentence,
-		    value == NULL ? "" : ": ",
-		    value == NULL ? "" : text_show(value, shown));
-		return row->status;
-	}
-	parameters =
-	    json_dumps(reply->parameters, JSON_COMPACT | JSON_ENSURE_ASCII);
-	fprintf(stderr, "srvctl: the gateway refused: %s %s\n",
-	    text_show(reply->error, shown),
-	    parameters == NULL ? "" : parameters);
-	free(parameters);
-	return CTL_REFUSED;
-}
-
-static enum ctl_exit
-error_status(const char *error)
-{
-	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
-		if (strcmp(errors[i].name, error) == 0)
-			return errors[i].status;
-	}
-	return CTL_REFUSED;
-}
-
-static enum ctl_exit
 reply_print(const struct command *command, const struct ctl_reply *reply,
-    reply_fn *print)
+    const struct question *question)
 {
 	json_t *line;
 
-	if (reply->error == NULL && !command->json) {
-		print(command, reply->parameters);
+	if (reply->error == NULL && (!command->json || question->inner)) {
+		question->print(command, question->arg, reply->parameters);
 		return CTL_DONE;
 	}
 	if (reply->error == NULL) {
 		json_line(reply->parameters);
 		return CTL_DONE;
 	}
-	if (!command->json)
-		return error_print(reply);
+	if (!command->json) {
+		(void)fflush(stdout);
+		refusal_print(reply->error, reply->parameters, stderr);
+		return refusal_status(reply->error);
+	}
 	line = json_pack("{s:s, s:O}", "error", reply->error, "parameters",
 	    reply->parameters);
 	json_line(line);
 	json_decref(line);
-	return error_status(reply->error);
+	return refusal_status(reply->error);
+}
+
+enum ctl_exit
+reply_not_utf8(const char *what)
+{
+	fprintf(stderr, "srvctl: %s is not UTF-8\n", what);
+	return CTL_USAGE;
+}
+
+/* The path is the user's own word, but may have come from a script. */
+static void
+socket_print(const struct command *command)
+{
+	text_put(stderr, command->socket);
+	fputs(": ", stderr);
 }
 
 static enum ctl_exit
@@ -120,64 +71,108 @@ unreached(const struct command *command, int error)
 		       "another one)";
 	else if (error == -EACCES || error == -EPERM)
 		hint = " (root and the group of the socket may connect)";
-	fprintf(stderr, "srvctl: no gateway reached at %s: %s%s\n",
-	    command->socket, strerror(-error), hint);
+	fputs("srvctl: no gateway reached at ", stderr);
+	socket_print(command);
+	fprintf(stderr, "%s%s\n", strerror(-error), hint);
 	return error == -EACCES || error == -EPERM ? CTL_FORBIDDEN
 						   : CTL_UNREACHED;
 }
 
+static const char *
+unanswered_why(const struct command *command, int error, char why[128])
+{
+	switch (error) {
+	case -ETIMEDOUT:
+		(void)snprintf(why, 128, "not within %llu s",
+		    (unsigned long long)(command->timeout_ms / 1000));
+		return why;
+	case -ECONNRESET:
+		return "it hung up (it is ending, or has too many clients)";
+	case -EBADMSG:
+		return "what came is not Varlink (is this srvd's socket?)";
+	case -EMSGSIZE:
+		return "what came is too long (is this srvd's socket?)";
+	default:
+		return strerror(-error);
+	}
+}
+
 static enum ctl_exit
-unanswered(const struct command *command, int error)
+unanswered(const struct command *command, const struct question *question,
+    int error)
 {
 	char why[128];
 
-	switch (error) {
-	case -ETIMEDOUT:
-		(void)snprintf(why, sizeof(why), "not within %llu s",
-		    (unsigned long long)(command->timeout_ms / 1000));
-		break;
-	case -ECONNRESET:
-		(void)snprintf(why, sizeof(why),
-		    "it hung up (it is ending, or has too many clients)");
-		break;
-	case -EBADMSG:
-		(void)snprintf(why, sizeof(why),
-		    "what came is not Varlink (is this srvd's socket?)");
-		break;
-	default:
-		(void)snprintf(why, sizeof(why), "%s", strerror(-error));
-		break;
-	}
-	fprintf(stderr, "srvctl: no answer from the gateway at %s: %s\n",
-	    command->socket, why);
+	(void)fflush(stdout);
+	fputs("srvctl: no answer from the gateway at ", stderr);
+	socket_print(command);
+	fprintf(stderr, "%s\n", unanswered_why(command, error, why));
+	if (question->changes)
+		fputs("srvctl: what was asked for may happen all the same: see "
+		      "srvctl status\n",
+		    stderr);
 	return CTL_UNREACHED;
 }
 
 enum ctl_exit
-reply_ask(const struct command *command, const char *method, json_t *parameters,
-    reply_fn *print)
+reply_open(const struct command *command, struct ctl_client *client)
 {
-	struct ctl_client client;
+	int error =
+	    ctl_client_open(client, command->socket, command->timeout_ms);
+
+	return error < 0 ? unreached(command, error) : CTL_DONE;
+}
+
+/* The next answer, and whether it is what may follow. */
+static int
+reply_next(struct ctl_client *client, const struct question *question,
+    struct ctl_reply *reply)
+{
+	int error = ctl_client_reply(client, reply);
+
+	if (error < 0)
+		return error;
+	if (!reply->continues || (question->streams && reply->error == NULL))
+		return 0;
+	ctl_reply_release(reply);
+	return -EBADMSG;
+}
+
+enum ctl_exit
+reply_exchange(const struct command *command, struct ctl_client *client,
+    const struct question *question)
+{
 	struct ctl_reply reply;
 	enum ctl_exit status = CTL_DONE;
 	bool continues = true;
-	int error =
-	    ctl_client_open(&client, command->socket, command->timeout_ms);
+	int error = ctl_client_call(client, question->method,
+	    question->parameters, question->streams);
 
-	if (error < 0) {
-		json_decref(parameters);
-		return unreached(command, error);
-	}
-	error = ctl_client_call(&client, method, parameters);
 	while (error == 0 && continues) {
-		error = ctl_client_reply(&client, &reply);
+		error = reply_next(client, question, &reply);
 		if (error < 0)
 			break;
-		status = reply_print(command, &reply, print);
+		status = reply_print(command, &reply, question);
 		continues = reply.continues;
 		ctl_reply_release(&reply);
-		(void)fflush(stdout);
+		/* Whoever reads it has gone: so may we. */
+		if (fflush(stdout) != 0)
+			break;
 	}
+	return error < 0 ? unanswered(command, question, error) : status;
+}
+
+enum ctl_exit
+reply_ask(const struct command *command, const struct question *question)
+{
+	struct ctl_client client;
+	enum ctl_exit status = reply_open(command, &client);
+
+	if (status != CTL_DONE) {
+		json_decref(question->parameters);
+		return status;
+	}
+	status = reply_exchange(command, &client, question);
 	ctl_client_close(&client);
-	return error < 0 ? unanswered(command, error) : status;
+	return status;
 }

@@ -1,8 +1,13 @@
 /*
  * table - rows of text in aligned columns, for a person.
  *
- * Runs in: srvctl.  Knows nothing of: what the cells mean.  Widths are those
- * of the terminal, not bytes.  Nothing follows the last column's text.
+ * Runs in: srvctl.  Knows nothing of: what the cells mean.
+ *
+ * Invariants
+ *  T1  Widths are those of the terminal, not bytes.
+ *  T2  Nothing follows the last column's text.
+ *  T3  With a limit no line is wider: columns are left out by their rank,
+ *      then texts are cut.  Without one nothing is left out or cut.
  */
 #ifndef SRVD_CTL_TABLE_H
 #define SRVD_CTL_TABLE_H
@@ -23,21 +28,35 @@ enum table_style {
 
 struct table_column {
 	const char *title;
-	bool right; /* numbers stand on the right */
+	bool right;    /* numbers stand on the right */
+	bool extra;    /* only where there is room for it, or it is asked for */
+	unsigned rank; /* the highest is left out first; 0: never */
+	size_t least;  /* columns it takes at least: for rows to come */
+};
+
+/* How things are to be shown somewhere. */
+struct table_look {
+	bool terminal;
+	bool color;
+	bool extra;   /* extra columns are asked for */
+	size_t width; /* 0: no limit */
 };
 
 struct table;
 
+/* A terminal has its width, and colours if nobody said NO_COLOR. */
+struct table_look table_look(FILE *out);
+
 /* columns must outlive the table. */
-struct table *table_new(const struct table_column *columns, size_t count);
+struct table *table_new(const struct table_column *columns, size_t count,
+    const struct table_look *look);
 void table_free(struct table *table);
 /* The next cell, row by row; text is copied and shown by text_show. */
 void table_cell(struct table *table, enum table_style style, const char *text);
-/* Title and rows; nothing at all without rows. */
-void table_print(const struct table *table, FILE *out, bool color);
+/* The whole rows since the last time; before the first of all the titles.
+ * The first rows decide about columns and widths. */
+void table_flush(struct table *table, FILE *out);
 
-/* Whether colours are wanted there: a terminal, and nobody said NO_COLOR. */
-bool table_color(FILE *out);
 /* What switches style on, or all off with STYLE_PLAIN; "" without color. */
 const char *table_paint(enum table_style style, bool color);
 

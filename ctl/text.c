@@ -3,7 +3,6 @@
  */
 #include <langinfo.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <wchar.h>
@@ -74,6 +73,24 @@ terminal_is_utf8(void)
 	return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
+/* One character of text as it may be shown: writes at most 4 bytes to out,
+ * returns how many, and moves *text behind it. */
+static size_t
+show_next(const unsigned char **text, bool utf8, char out[4])
+{
+	uint32_t code = 0;
+	size_t length = utf8_next(*text, &code);
+	bool good =
+	    length > 0 && code_is_harmless(code) && (code < 0x80 || utf8);
+
+	if (good)
+		memcpy(out, *text, length);
+	else
+		out[0] = '?';
+	*text += length > 0 ? length : 1;
+	return good ? length : 1;
+}
+
 const char *
 text_show(const char *text, char shown[TEXT_SIZE])
 {
@@ -83,26 +100,39 @@ text_show(const char *text, char shown[TEXT_SIZE])
 	size_t used = 0;
 
 	while (*p != '\0') {
-		uint32_t code = 0;
-		size_t length = utf8_next(p, &code);
-		bool good = length > 0 && code_is_harmless(code) &&
-		    (code < 0x80 || utf8);
-
 		/* Room for this one, the mark of a cut, and the NUL. */
 		if (used + 4 + 3 + 1 > TEXT_SIZE) {
 			memcpy(shown + used, cut, 3);
 			used += 3;
 			break;
 		}
-		if (good)
-			memcpy(shown + used, p, length);
-		else
-			shown[used] = '?';
-		used += good ? length : 1;
-		p += length > 0 ? length : 1;
+		used += show_next(&p, utf8, shown + used);
 	}
 	shown[used] = '\0';
 	return shown;
+}
+
+void
+text_put(FILE *out, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	bool utf8 = terminal_is_utf8();
+	char shown[4];
+
+	while (*p != '\0')
+		(void)fwrite(shown, 1, show_next(&p, utf8, shown), out);
+}
+
+/* The next character's bytes and columns; text has been through text_show. */
+static size_t
+shown_next(const unsigned char *p, size_t *columns)
+{
+	uint32_t code = 0;
+	size_t length = utf8_next(p, &code);
+	int width = length > 1 ? wcwidth((wchar_t)code) : 1;
+
+	*columns = width >= 0 ? (size_t)width : 1;
+	return length > 0 ? length : 1;
 }
 
 size_t
@@ -112,14 +142,35 @@ text_columns(const char *text)
 	size_t columns = 0;
 
 	while (*p != '\0') {
-		uint32_t code = 0;
-		size_t length = utf8_next(p, &code);
-		int width = length > 1 ? wcwidth((wchar_t)code) : 1;
+		size_t width = 0;
 
-		columns += width >= 0 ? (size_t)width : 1;
-		p += length > 0 ? length : 1;
+		p += shown_next(p, &width);
+		columns += width;
 	}
 	return columns;
+}
+
+const char *
+text_cut(const char *text, size_t columns, char cut[TEXT_SIZE])
+{
+	const char *mark = terminal_is_utf8() ? "\xe2\x80\xa6" : "~";
+	const unsigned char *p = (const unsigned char *)text;
+	size_t used = 0;
+
+	if (text_columns(text) <= columns)
+		return text;
+	for (;;) {
+		size_t width = 0;
+		size_t length = shown_next(p, &width);
+
+		if (used + width + 1 > columns)
+			break;
+		p += length;
+		used += width;
+	}
+	(void)snprintf(cut, TEXT_SIZE, "%.*s%s",
+	    (int)(p - (const unsigned char *)text), text, mark);
+	return cut;
 }
 
 const char *
@@ -136,6 +187,16 @@ text_count(int64_t count, char text[TEXT_SIZE])
 		text[used++] = digits[i];
 	}
 	text[used] = '\0';
+	return text;
+}
+
+const char *
+text_connections(int64_t count, char text[TEXT_SIZE])
+{
+	char number[TEXT_SIZE];
+
+	(void)snprintf(text, TEXT_SIZE, "%.64s connection%s",
+	    text_count(count, number), count == 1 ? "" : "s");
 	return text;
 }
 

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/attr.h"
 
@@ -20,6 +21,13 @@
  */
 const char *text_show(const char *text, char shown[TEXT_SIZE]);
 
+/* The same, of any length, to a file. */
+void text_put(FILE *out, const char *text);
+
+/* Text that has been through text_show, cut to so many columns (at least 1)
+ * with a mark where something is missing. */
+const char *text_cut(const char *text, size_t columns, char cut[TEXT_SIZE]);
+
 /* Columns that text takes on the terminal; text has been through text_show. */
 size_t text_columns(const char *text);
 
@@ -27,6 +35,8 @@ size_t text_columns(const char *text);
 const char *text_count(int64_t count, char text[TEXT_SIZE]);
 const char *text_bytes(int64_t bytes, char text[TEXT_SIZE]);
 const char *text_age(int64_t seconds, char text[TEXT_SIZE]);
+/* "1 connection", "1,200 connections". */
+const char *text_connections(int64_t count, char text[TEXT_SIZE]);
 /* A time in the local zone: "2026-11-22 18:00:00". */
 const char *text_time(int64_t us, char text[TEXT_SIZE]);
 

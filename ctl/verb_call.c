@@ -8,15 +8,18 @@
 #include "ctl/command.h"
 #include "ctl/reply.h"
 
-#define INTERFACE   "io.srvd.Control"
 #define METHOD_SIZE 256
+#define METHOD_LETTERS                                                   \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" \
+	".-_"
 
 static void
-call_print(const struct command *command, json_t *parameters)
+call_print(const struct command *command, void *arg, const json_t *parameters)
 {
 	char *text = json_dumps(parameters, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 
 	(void)command;
+	(void)arg;
 	puts(text == NULL ? "null" : text);
 	free(text);
 }
@@ -31,10 +34,11 @@ verb_call(const struct command *command)
 	json_t *parameters;
 	int length = strchr(name, '.') != NULL
 	    ? snprintf(method, sizeof(method), "%s", name)
-	    : snprintf(method, sizeof(method), "%s.%s", INTERFACE, name);
+	    : snprintf(method, sizeof(method), "%s.%s", REPLY_INTERFACE, name);
 
-	if (length < 0 || (size_t)length >= sizeof(method)) {
-		fputs("srvctl: call: the method's name is too long\n", stderr);
+	if (length < 0 || (size_t)length >= sizeof(method) ||
+	    strspn(name, METHOD_LETTERS) != strlen(name)) {
+		fputs("srvctl: call: that is no name of a method\n", stderr);
 		return CTL_USAGE;
 	}
 	parameters = json_loads(text, JSON_REJECT_DUPLICATES, &error);
@@ -47,5 +51,10 @@ verb_call(const struct command *command)
 		json_decref(parameters);
 		return CTL_USAGE;
 	}
-	return reply_ask(command, method, parameters, call_print);
+	return reply_ask(command,
+	    &(struct question){.method = method,
+		.parameters = parameters,
+		.streams = true,
+		.changes = true,
+		.print = call_print});
 }

@@ -9,99 +9,59 @@
 #include <string.h>
 #include <time.h>
 
+#include "ctl/cells.h"
 #include "ctl/command.h"
 #include "ctl/json.h"
 #include "ctl/problems.h"
 #include "ctl/reply.h"
-#include "ctl/table.h"
 #include "ctl/text.h"
+#include "ctl/wrap.h"
 
-static void
-cell_count(struct table *table, const json_t *object, const char *key)
+static struct wrap
+wrap_items(const struct table_look *look)
 {
-	char text[TEXT_SIZE];
-
-	table_cell(table, STYLE_PLAIN,
-	    text_count(json_number_of(object, key), text));
-}
-
-/* A count of something bad. */
-static void
-cell_bad_count(struct table *table, const json_t *object, const char *key)
-{
-	char text[TEXT_SIZE];
-	int64_t count = json_number_of(object, key);
-
-	table_cell(table, count == 0 ? STYLE_PLAIN : STYLE_WARN,
-	    text_count(count, text));
+	return (struct wrap){
+	    .out = stdout, .width = look->width, .indent = 2, .gap = 2};
 }
 
 static void
-cell_text(struct table *table, const json_t *object, const char *key)
+print_gateway(const json_t *status, const struct table_look *look)
 {
-	table_cell(table, STYLE_PLAIN, json_text_of(object, key));
-}
-
-static void
-cell_pid(struct table *table, const json_t *object, const char *key)
-{
-	char text[32];
-	int64_t pid = json_number_of(object, key);
-
-	(void)snprintf(text, sizeof(text), "%lld", (long long)pid);
-	table_cell(table, STYLE_PLAIN, pid == 0 ? "-" : text);
-}
-
-/* A state's word, green if it is the good one. */
-static void
-cell_state(struct table *table, const json_t *object, const char *key,
-    const char *good, const char *bad)
-{
-	const char *word = json_text_of(object, key);
-	enum table_style style = STYLE_WARN;
-
-	if (strcmp(word, good) == 0)
-		style = STYLE_GOOD;
-	else if (strcmp(word, bad) == 0)
-		style = STYLE_BAD;
-	table_cell(table, style, word);
-}
-
-static void
-print_age(int64_t at_us)
-{
-	char text[TEXT_SIZE];
-
-	printf("%s", text_time(at_us, text));
-	printf(" (%s ago)",
-	    text_age((int64_t)time(NULL) - at_us / 1000000, text));
-}
-
-static void
-print_gateway(const json_t *status)
-{
-	const json_t *config = json_object_get(status, "config");
 	const json_t *totals = json_object_get(status, "totals");
 	int64_t most = json_number_of(status, "max_connections");
+	struct wrap wrap = wrap_items(look);
 	char text[TEXT_SIZE];
+	char limit[TEXT_SIZE];
 
-	printf("srvd %s", text_show(json_text_of(status, "version"), text));
-	printf("  pid %lld", (long long)json_number_of(status, "pid"));
-	printf("  up %s", text_age(json_number_of(status, "uptime_s"), text));
-	printf("  connections %s",
-	    text_count(json_number_of(totals, "connections"), text));
-	if (most > 0)
-		printf(" of %s", text_count(most, text));
-	printf("\nconfiguration %s",
-	    text_show(json_text_of(config, "path"), text));
-	printf("  generation %lld  loaded ",
-	    (long long)json_number_of(status, "generation"));
-	print_age(json_number_of(config, "loaded_at_us"));
-	printf("\n");
+	wrap_piece(&wrap, "srvd %s", json_text_of(status, "version"));
+	wrap_piece(&wrap, "pid %lld", (long long)json_number_of(status, "pid"));
+	wrap_piece(&wrap, "up %s",
+	    text_age(json_number_of(status, "uptime_s"), text));
+	wrap_piece(&wrap, "connections %s%s%s",
+	    text_count(json_number_of(totals, "connections"), text),
+	    most > 0 ? " of " : "", most > 0 ? text_count(most, limit) : "");
+	wrap_end(&wrap);
 }
 
 static void
-print_totals(const json_t *status)
+print_config(const json_t *status, const struct table_look *look)
+{
+	const json_t *config = json_object_get(status, "config");
+	int64_t at_us = json_number_of(config, "loaded_at_us");
+	struct wrap wrap = wrap_items(look);
+	char when[TEXT_SIZE];
+	char age[TEXT_SIZE];
+
+	wrap_piece(&wrap, "configuration %s", json_text_of(config, "path"));
+	wrap_piece(&wrap, "generation %lld",
+	    (long long)json_number_of(status, "generation"));
+	wrap_piece(&wrap, "loaded %s (%s ago)", text_time(at_us, when),
+	    text_age((int64_t)time(NULL) - at_us / 1000000, age));
+	wrap_end(&wrap);
+}
+
+static void
+print_totals(const json_t *status, const struct table_look *look)
 {
 	static const struct {
 		const char *label;
@@ -117,13 +77,14 @@ print_totals(const json_t *status)
 	    {"culprits closed", "culprits", text_count},
 	};
 	const json_t *totals = json_object_get(status, "totals");
+	struct wrap wrap = wrap_items(look);
 	char text[TEXT_SIZE];
 
-	printf("totals");
+	wrap_piece(&wrap, "totals");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		printf("  %s %s", rows[i].label,
+		wrap_piece(&wrap, "%s %s", rows[i].label,
 		    rows[i].form(json_number_of(totals, rows[i].key), text));
-	printf("\n");
+	wrap_end(&wrap);
 }
 
 static void
@@ -148,34 +109,34 @@ death_cell(struct table *table, const json_t *death)
 	if (culprit != 0)
 		(void)snprintf(connection, sizeof(connection),
 		    ", closed connection %lld", culprit);
-	(void)snprintf(line, sizeof(line), "%s %.32s%s%s",
-	    text_time(json_number_of(death, "at_us"), when),
-	    json_text_of(death, "cause"), what, connection);
+	(void)snprintf(line, sizeof(line), "%.32s%s%s, %s",
+	    json_text_of(death, "cause"), what, connection,
+	    text_time(json_number_of(death, "at_us"), when));
 	table_cell(table, STYLE_WARN, line);
 }
 
 static void
-print_workers(const json_t *status, bool color)
+print_workers(const json_t *status, const struct table_look *look)
 {
 	static const struct table_column columns[] = {
-	    {"WORKER", true},
-	    {"PID", true},
-	    {"HOLDER", true},
-	    {"STATE", false},
-	    {"CONNECTIONS", true},
-	    {"ACCEPTED", true},
-	    {"RESPAWNS", true},
-	    {"LAST DEATH", false},
+	    {.title = "WORKER", .right = true},
+	    {.title = "PID", .right = true, .rank = 1},
+	    {.title = "HOLDER", .right = true, .rank = 5},
+	    {.title = "STATE"},
+	    {.title = "CONNECTIONS", .right = true, .rank = 2},
+	    {.title = "ACCEPTED", .right = true, .rank = 4},
+	    {.title = "RESPAWNS", .right = true, .rank = 3},
+	    {.title = "LAST DEATH"},
 	};
-	struct table *table = table_new(columns, ARRAY_LEN(columns));
+	struct table *table = table_new(columns, ARRAY_LEN(columns), look);
 	size_t i;
 	json_t *worker;
 
 	json_array_foreach(json_object_get(status, "workers"), i, worker)
 	{
 		cell_count(table, worker, "index");
-		cell_pid(table, worker, "pid");
-		cell_pid(table, worker, "holder_pid");
+		cell_number(table, worker, "pid");
+		cell_number(table, worker, "holder_pid");
 		cell_state(table, worker, "state", "running", "");
 		cell_count(table, worker, "connections");
 		cell_count(table, worker, "accepted");
@@ -183,19 +144,19 @@ print_workers(const json_t *status, bool color)
 		death_cell(table, json_object_get(worker, "last_death"));
 	}
 	printf("\n");
-	table_print(table, stdout, color);
+	table_flush(table, stdout);
 	table_free(table);
 }
 
 static void
-print_listeners(const json_t *status, bool color)
+print_listeners(const json_t *status, const struct table_look *look)
 {
 	static const struct table_column columns[] = {
-	    {"LISTENER", false},
-	    {"BOUND TO", false},
-	    {"SERVICE", false},
+	    {.title = "LISTENER"},
+	    {.title = "BOUND TO", .rank = 1},
+	    {.title = "SERVICE"},
 	};
-	struct table *table = table_new(columns, ARRAY_LEN(columns));
+	struct table *table = table_new(columns, ARRAY_LEN(columns), look);
 	size_t i;
 	json_t *listener;
 
@@ -206,76 +167,95 @@ print_listeners(const json_t *status, bool color)
 		cell_text(table, listener, "service");
 	}
 	printf("\n");
-	table_print(table, stdout, color);
+	table_flush(table, stdout);
 	table_free(table);
+}
+
+/* What is known of a backend, and what was asked of it by hand. */
+static void
+cell_backend_state(struct table *table, const json_t *backend)
+{
+	const char *admin = json_text_of(backend, "admin");
+	char text[TEXT_SIZE];
+
+	if (admin[0] == '\0' || strcmp(admin, "ready") == 0) {
+		cell_state(table, backend, "state", "up", "down");
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%.64s, %.64s by hand",
+	    json_text_of(backend, "state"), admin);
+	table_cell(table, STYLE_WARN, text);
 }
 
 static void
 service_rows(struct table *table, const json_t *service)
 {
+	bool usable = problems_backends_usable(service) > 0;
 	const json_t *backends = json_object_get(service, "backends");
 	size_t i;
 	json_t *backend;
 
 	cell_text(table, service, "name");
-	for (int blank = 0; blank < 4; blank++)
-		table_cell(table, STYLE_PLAIN, "");
+	cell_empty(table);
+	cell_empty(table);
+	table_cell(table, usable ? STYLE_GOOD : STYLE_BAD,
+	    usable ? "up" : "DOWN");
 	cell_count(table, service, "connections");
 	cell_count(table, service, "accepted");
 	cell_bad_count(table, service, "refused");
-	table_cell(table, STYLE_PLAIN, "");
+	cell_empty(table);
 	json_array_foreach(backends, i, backend)
 	{
-		table_cell(table, STYLE_PLAIN, "");
+		cell_empty(table);
 		cell_text(table, backend, "name");
 		cell_text(table, backend, "address");
-		cell_state(table, backend, "state", "up", "down");
-		cell_state(table, backend, "admin", "ready", "down");
+		cell_backend_state(table, backend);
 		cell_count(table, backend, "connections");
 		cell_count(table, backend, "accepted");
-		table_cell(table, STYLE_PLAIN, "");
+		cell_empty(table);
 		cell_bad_count(table, backend, "failed");
 	}
 }
 
 static void
-print_services(const json_t *status, bool color)
+print_services(const json_t *status, const struct table_look *look)
 {
 	static const struct table_column columns[] = {
-	    {"SERVICE", false},
-	    {"BACKEND", false},
-	    {"ADDRESS", false},
-	    {"STATE", false},
-	    {"ADMIN", false},
-	    {"CONNECTIONS", true},
-	    {"ACCEPTED", true},
-	    {"REFUSED", true},
-	    {"FAILED", true},
+	    {.title = "SERVICE"},
+	    {.title = "BACKEND"},
+	    {.title = "ADDRESS", .rank = 1},
+	    {.title = "STATE"},
+	    {.title = "CONNECTIONS", .right = true, .rank = 2},
+	    {.title = "ACCEPTED", .right = true, .rank = 5},
+	    {.title = "REFUSED", .right = true, .rank = 4},
+	    {.title = "FAILED", .right = true, .rank = 3},
 	};
-	struct table *table = table_new(columns, ARRAY_LEN(columns));
+	struct table *table = table_new(columns, ARRAY_LEN(columns), look);
 	size_t i;
 	json_t *service;
 
 	json_array_foreach(json_object_get(status, "services"), i, service)
 	    service_rows(table, service);
 	printf("\n");
-	table_print(table, stdout, color);
+	table_flush(table, stdout);
 	table_free(table);
 }
 
 static void
-status_print(const struct command *command, json_t *status)
+status_print(const struct command *command, void *arg, const json_t *status)
 {
-	bool color = table_color(stdout);
+	struct table_look look = table_look(stdout);
 
 	(void)command;
-	if (problems_print(status, stdout, color) > 0)
+	(void)arg;
+	if (problems_print(status, stdout, &look) > 0)
 		printf("\n");
-	print_gateway(status);
-	print_totals(status);
-	print_workers(status, color);
-	print_services(status, color);
-	print_listeners(status, color);
+	print_gateway(status, &look);
+	print_config(status, &look);
+	print_totals(status, &look);
+	print_workers(status, &look);
+	print_services(status, &look);
+	print_listeners(status, &look);
 }
 
 enum ctl_exit
@@ -287,9 +267,10 @@ verb_status(const struct command *command)
 	    json_object_set_new(parameters, "service",
 		json_string(command->argv[0])) < 0) {
 		json_decref(parameters);
-		fputs("srvctl: the service's name is not UTF-8\n", stderr);
-		return CTL_USAGE;
+		return reply_not_utf8("the service's name");
 	}
-	return reply_ask(command, "io.srvd.Control.GetStatus", parameters,
-	    status_print);
+	return reply_ask(command,
+	    &(struct question){.method = REPLY_INTERFACE ".GetStatus",
+		.parameters = parameters,
+		.print = status_print});
 }

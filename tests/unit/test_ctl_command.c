@@ -75,6 +75,16 @@ START_TEST(usage)
 	wants("--timeout|0|status", 2, "--timeout");
 	wants("--timeout|1.5|status", 2, "--timeout");
 	wants("check|--json", 2, "asks no gateway");
+	wants("close", 2, "At least one filter");
+	wants("close|--yes", 2, "At least one filter");
+	wants("close|--frob", 2, "--help");
+	wants("log", 2, "an argument is missing");
+	wants("log|loud", 2, "a level is");
+	wants("log|reopen|web", 2, "too many arguments");
+	wants("log|info|web|x", 2, "too many arguments");
+	wants("reload|now", 2, "too many arguments");
+	wants("status|--version", 2, "takes no --version");
+	wants("call|Get\033Status", 2, "no name of a method");
 	wants("call|X|[]", 2, "JSON object");
 	wants("call|X|{", 2, "JSON object");
 	wants("call|X|{\"a\":1,\"a\":2}", 2, "duplicate");
@@ -101,7 +111,7 @@ START_TEST(status_shows_what_is_wrong_first)
 	ck_assert_ptr_nonnull(strstr(output, "connections 0 of 100"));
 	ck_assert_ptr_nonnull(strstr(output, "up 1.0 GiB"));
 	ck_assert_ptr_nonnull(strstr(output,
-	    "signal SIGSEGV, closed connection 17\n"));
+	    "signal SIGSEGV, closed connection 17, "));
 	ck_assert_ptr_nonnull(strstr(output, "0.0.0.0:12345  redis\n"));
 	ck_assert_ptr_null(strchr(output, '\033'));
 	ck_assert_ptr_null(strstr(output, " \n"));
