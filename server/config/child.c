@@ -134,15 +134,16 @@ read_configuration(const struct config_request *request, struct report *report,
 	struct canon canon = {0};
 	struct build build;
 	struct bytes plan = {0};
-
-	bool whole;
+	bool is_whole;
+	bool is_sound;
 
 	build_init(&build, request, report);
-	whole = scan_files(request->path, report, &canon);
+	is_whole = scan_files(request->path, report, &canon);
+	is_sound = report->findings_count == 0;
 	if (!report_is_full(report))
 		parse_canon(&canon, &build);
-	if (whole && !report_is_full(report)) {
-		compile_user(&build);
+	if (is_whole && !report_is_full(report)) {
+		compile_user(&build, is_sound);
 		compile_build(&build);
 	}
 	report_sort(report);

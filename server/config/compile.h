@@ -11,8 +11,11 @@
 
 /* Both report to the build's report. */
 
-/* Who the processes run as. */
-void compile_user(struct build *build);
+/*
+ * Who the processes run as.  Only if the text is sound is it known that it
+ * names nobody, and that it is the default user who has to exist.
+ */
+void compile_user(struct build *build, bool is_sound);
 
 /* All the rest: listeners, names, numbers left to us. */
 void compile_build(struct build *build);

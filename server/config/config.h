@@ -32,7 +32,8 @@ struct config_request {
 	uint64_t nofile;     /* hard limit on descriptors of a process */
 	/* A reload: the plan in force, whose indices the new one keeps (P2 in
 	 * plan.h), or NULL.  in_use tells whether connections use the row of
-	 * a service or backend that was removed; it is asked in the child. */
+	 * a service or backend that was removed; it is asked in the child,
+	 * which has its parent's memory but none of its descriptors. */
 	const struct plan *previous;
 	bool (*service_in_use)(const void *arg, uint32_t service);
 	bool (*backend_in_use)(const void *arg, uint32_t backend);

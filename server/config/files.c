@@ -72,6 +72,22 @@ file_fault(const struct files *files, const struct file *file)
 	return NULL;
 }
 
+/* What is wrong with a file as a whole is told where it was asked for. */
+static void
+report_unread(const struct files *files, const struct file *file, uint32_t line,
+    const char *why)
+{
+	struct place place = {.line = line};
+
+	if (line == 0 && file->from.line != 0) {
+		report_add(files->report, file->from, "include: %.200s: %s",
+		    file->path, why);
+		return;
+	}
+	place.file = report_file(files->report, file->path);
+	report_add(files->report, place, "%s", why);
+}
+
 /* False, and reported, if the file on top can't be had. */
 static bool
 open_top(struct files *files)
@@ -79,12 +95,11 @@ open_top(struct files *files)
 	struct file *file = &files->stack[files->count - 1];
 	const char *fault;
 	char why[200];
-	struct place place = {0};
+	uint32_t line;
 
-	if (source_read(file->path, &file->source, &place.line, why,
-		sizeof(why)) < 0) {
-		place.file = report_file(files->report, file->path);
-		report_add(files->report, place, "%s", why);
+	if (source_read(file->path, &file->source, &line, why, sizeof(why)) <
+	    0) {
+		report_unread(files, file, line, why);
 		return false;
 	}
 	files->opened++;

@@ -136,16 +136,15 @@ seating_seat_bound(struct seating *seating, const struct bound *old,
 	while (old[i].addr != NULL && fresh[k].addr != NULL) {
 		int order = compare_bound(&old[i], &fresh[k], any_service);
 
+		/* Who is seated is passed over. */
 		if (seating->heir[old[i].row] != SEAT_NONE)
-			i++;
+			order = -1;
 		else if (seating->index[fresh[k].row] != SEAT_NONE)
-			k++;
-		else if (order < 0)
-			i++;
-		else if (order > 0)
-			k++;
-		else
-			inherit(seating, fresh[k++].row, old[i++].row);
+			order = 1;
+		else if (order == 0)
+			inherit(seating, fresh[k].row, old[i].row);
+		i += order <= 0;
+		k += order >= 0;
 	}
 }
 

@@ -40,7 +40,7 @@ take_group(struct build *build, const char *name)
 }
 
 void
-compile_user(struct build *build)
+compile_user(struct build *build, bool is_sound)
 {
 	const char *user = build_text(build, build->head.user_name);
 	const char *group = build_text(build, build->head.group_name);
@@ -52,6 +52,9 @@ compile_user(struct build *build)
 	if (geteuid() != 0 || *user == '\0')
 		return;
 	entry = getpwnam(user);
+	if (entry == NULL && !is_sound &&
+	    build_top_place(build, "user").line == 0)
+		return;
 	if (entry == NULL) {
 		report_add(build->report, build_top_place(build, "user"),
 		    "user: there is no user \"%.60s\" on this system: create "

@@ -307,6 +307,20 @@ tables_are_inside(const struct plan *plan)
 	    table_is_inside(plan, &plan->backends, sizeof(struct plan_backend));
 }
 
+static const char *
+find_row_fault(const struct plan *plan)
+{
+	if (!lists_are_whole(plan))
+		return "its services' lists are damaged";
+	if (!rows_are_good(plan, plan->services.count, service_is_good))
+		return "a service's row is damaged";
+	if (!rows_are_good(plan, plan->listeners.count, listener_is_good))
+		return "a listener's row is damaged";
+	if (!rows_are_good(plan, plan->backends.count, backend_is_good))
+		return "a backend's row is damaged";
+	return NULL;
+}
+
 /* Each step may rely on those before it. */
 static const char *
 find_fault(const struct plan *plan, size_t length)
@@ -329,15 +343,7 @@ find_fault(const struct plan *plan, size_t length)
 		return "the control socket's settings are damaged";
 	if (!log_is_good(plan))
 		return "the log's settings are damaged";
-	if (!lists_are_whole(plan))
-		return "its services' lists are damaged";
-	if (!rows_are_good(plan, plan->services.count, service_is_good))
-		return "a service's row is damaged";
-	if (!rows_are_good(plan, plan->listeners.count, listener_is_good))
-		return "a listener's row is damaged";
-	if (!rows_are_good(plan, plan->backends.count, backend_is_good))
-		return "a backend's row is damaged";
-	return NULL;
+	return find_row_fault(plan);
 }
 
 int

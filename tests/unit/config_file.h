@@ -136,4 +136,15 @@ show_errors(const struct config_result *result)
 		    result->errors[i].line, result->errors[i].message);
 }
 
+/* The plan that a text compiles to; the test fails if there is none. */
+static inline struct config_result
+load_good(const char *name, bool check_only)
+{
+	struct config_result result = load(name, check_only);
+
+	show_errors(&result);
+	ck_assert_ptr_nonnull(result.plan);
+	return result;
+}
+
 #endif

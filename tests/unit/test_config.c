@@ -1,12 +1,8 @@
 /*
- * test_config - configurations that are right, the files they are in, and
- * what a load costs its process.
+ * test_config - configurations that are right, and the plans that they make.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "tests/unit/config_file.h"
 
@@ -14,13 +10,15 @@ static const char full[] =
     "# every key, none at its default\n"
     "workers = 3\nuser = root // who\ngroup = root\n"
     "max_connections = 77\ndrain_timeout = 1500ms\nwatchdog = 0\n"
-    "control { path = '/tmp/a b\\'\"#.sock' mode = 600 group = root }\n"
-    "log { level = debug target = \"/var/log/x \\\\ \\\"y\\\".log\" }\n"
+    "control { path = '/tmp/a b\\'\"#.sock' mode = 600 group = root\n"
+    "\tadmin_group = root }\n"
+    "log { level = debug target = \"/var/log/x \\\\ \\\"y\\\".log\"\n"
+    "\taccess = \"/var/log/access # 1\" }\n"
     "service one {\n"
     "\tlisten = { # a comment in a list\n"
     "\t\t1.2.3.4:80, \"*:81\", /* another\n*/ [::1]:http,\n"
     "\t\tunix:/run/x, \"unix:@y z\", }\n"
-    "\tbalance = leastconn connect_timeout = 0 retries = 010\n"
+    "\tbalance = leastconn on_remove = close connect_timeout = 0 retries = 010\n"
     "\tidle_timeout = 90m half_closed_timeout = 2d max_connections = 9\n"
     "\tkeepalive = 0 nodelay = off backlog = 5 mode = 0640\n"
     "\towner = root group = root\n"
@@ -30,17 +28,6 @@ static const char full[] =
     "}\n"
     "service two { listen = 127.0.0.1:0 backend a { address = "
     "builtin:discard } }\n";
-
-/* The plan that a text compiles to; the test fails if there is none. */
-static struct config_result
-load_good(const char *name, bool check_only)
-{
-	struct config_result result = load(name, check_only);
-
-	show_errors(&result);
-	ck_assert_ptr_nonnull(result.plan);
-	return result;
-}
 
 START_TEST(every_key_reaches_the_plan)
 {
@@ -53,7 +40,7 @@ START_TEST(every_key_reaches_the_plan)
 	write_text("full.conf", full);
 	result = load("full.conf", true);
 	ck_assert_uint_eq(result.errors_count, 1);
-	ck_assert(has_error(&result, "full.conf", 15, "010 is out of range"));
+	ck_assert(has_error(&result, "full.conf", 17, "010 is out of range"));
 	config_result_release(&result);
 
 	write_text("user.conf", "user = root\n" SERVICE);
@@ -66,6 +53,9 @@ START_TEST(every_key_reaches_the_plan)
 	ck_assert_uint_eq(plan->watchdog_ms, 5000);
 	ck_assert_uint_eq(plan->control.mode, 0660);
 	ck_assert_uint_eq(plan->control.gid, PLAN_NO_ID);
+	ck_assert_uint_eq(plan->control.admin.id, PLAN_NO_ID);
+	ck_assert_uint_eq(plan->log.access.target, TARGET_OFF);
+	ck_assert_uint_eq(service->on_remove, ON_REMOVE_KEEP);
 	ck_assert_uint_eq(service->retries, 2);
 	ck_assert_uint_eq(service->connect_timeout_ms, 5000);
 	ck_assert_uint_eq(service->idle_timeout_ms, 3600000);
@@ -154,6 +144,13 @@ START_TEST(values_reach_the_plan)
 	ck_assert_uint_eq(plan->control.mode, 0600);
 	ck_assert_str_eq(plan_string(plan, plan->log.messages.path),
 	    "/var/log/x \\ \"y\".log");
+	ck_assert_uint_eq(plan->log.access.target, TARGET_FILE);
+	ck_assert_str_eq(plan_string(plan, plan->log.access.path),
+	    "/var/log/access # 1");
+	ck_assert_str_eq(plan_string(plan, plan->control.admin.name), "root");
+	ck_assert_uint_eq(plan->control.admin.id,
+	    geteuid() == 0 ? 0 : PLAN_NO_ID);
+	ck_assert_uint_eq(plan_service(plan, 0)->on_remove, ON_REMOVE_CLOSE);
 	ck_assert_uint_eq(plan->services.count, 2);
 	ck_assert_uint_eq(plan_service(plan, 0)->listeners, 5);
 	ck_assert_uint_eq(plan_service(plan, 0)->balance, BALANCE_LEASTCONN);
@@ -243,147 +240,6 @@ START_TEST(plan_is_sealed)
 }
 END_TEST
 
-START_TEST(includes_are_sorted_and_relative)
-{
-	struct config_result result;
-
-	make_directory();
-	ck_assert_int_eq(mkdir(path_of("[d]"), 0700), 0);
-	write_text("main.conf",
-	    "user = root\ninclude(\"[[]d]/*.conf\")\n"
-	    "include(\"nothing/*.conf\")\n");
-	write_text("[d]/2.conf",
-	    "service b { listen = 127.0.0.1:2\n"
-	    "backend b { address = builtin:echo } }\n");
-	write_text("[d]/1.conf", "include('../one.inc')\n");
-	write_text("[d]/not-this", "nonsense\n");
-	write_text("one.inc", SERVICE);
-	result = load_good("main.conf", true);
-	ck_assert_uint_eq(result.plan->services.count, 2);
-	ck_assert_str_eq(plan_string(result.plan,
-			     plan_service(result.plan, 0)->name),
-	    "s");
-	config_result_release(&result);
-
-	write_text("[d]/2.conf", "\nservice s {\n listen = 1\n");
-	write_text("one.inc", "workers = x\n" SERVICE);
-	result = load("main.conf", true);
-	ck_assert_uint_eq(result.errors_count, 3);
-	ck_assert(has_error(&result, "one.inc", 1, "workers"));
-	ck_assert(has_error(&result, "[d]/2.conf", 2, "one.inc:2"));
-	ck_assert(has_error(&result, "[d]/2.conf", 2, "never closed"));
-	config_result_release(&result);
-}
-END_TEST
-
-START_TEST(include_loops_end)
-{
-	struct config_result result;
-	char name[16];
-	char text[64];
-
-	make_directory();
-	write_text("a.conf", "user = root\n" SERVICE "include(\"b.conf\")\n");
-	write_text("b.conf", "\ninclude(\"./a.conf\")\n");
-	result = load("a.conf", true);
-	ck_assert_uint_eq(result.errors_count, 1);
-	ck_assert(has_error(&result, "b.conf", 2, "includes itself"));
-	config_result_release(&result);
-	for (int i = 0; i < 12; i++) {
-		(void)snprintf(name, sizeof(name), "d%d", i);
-		(void)snprintf(text, sizeof(text), "include(\"d%d\")\n", i + 1);
-		write_text(name, text);
-	}
-	write_text("a.conf", "user = root\n" SERVICE "include(\"d0\")\n");
-	result = load("a.conf", true);
-	ck_assert_uint_eq(result.errors_count, 1);
-	ck_assert(has_error(&result, "d7", 1, "8 deep"));
-	config_result_release(&result);
-}
-END_TEST
-
-static void
-expect(const char *name, uint32_t line, const char *message)
-{
-	struct config_result result = load(name, true);
-
-	if (!has_error(&result, name, line, message)) {
-		show_errors(&result);
-		ck_abort_msg("%s: no \"%s\"", name, message);
-	}
-	config_result_release(&result);
-}
-
-START_TEST(files_that_are_none)
-{
-	make_directory();
-	expect("missing.conf", 0, "No such file");
-	ck_assert_int_eq(mkdir(path_of("dir.conf"), 0700), 0);
-	expect("dir.conf", 0, "directory");
-	ck_assert_int_eq(mkfifo(path_of("fifo.conf"), 0600), 0);
-	expect("fifo.conf", 0, "not a regular file");
-	ck_assert_int_eq(symlink("loop.conf", path_of("loop.conf")), 0);
-	expect("loop.conf", 0, "symbolic links");
-	ck_assert_int_eq(symlink("/dev/zero", path_of("zero.conf")), 0);
-	expect("zero.conf", 0, "not a regular file");
-	write_text("empty.conf", "");
-	expect("empty.conf", 0, "at least one service");
-	/* Of trap 6. */
-	write_bytes("nul.conf", "user = root\n\0\n", 14);
-	expect("nul.conf", 2, "NUL byte");
-	write_text("secret.conf", SERVICE);
-	ck_assert_int_eq(chmod(path_of("secret.conf"), 0), 0);
-	if (geteuid() != 0)
-		expect("secret.conf", 0, "Permission denied");
-}
-END_TEST
-
-/* length bytes: before, then the pattern again and again, then after. */
-static void
-write_much(const char *name, const char *before, const char *pattern,
-    size_t length)
-{
-	size_t begin = strlen(before);
-	size_t step = strlen(pattern);
-	char *text = malloc(length);
-
-	ck_assert_ptr_nonnull(text);
-	for (size_t i = 0; i < length; i++) {
-		const char *from =
-		    i < begin ? before + i : pattern + (i - begin) % step;
-
-		text[i] = *from;
-	}
-	write_bytes(name, text, length);
-	free(text);
-}
-
-START_TEST(huge_input_gets_an_error)
-{
-	static const size_t mib = 1 << 20;
-
-	make_directory();
-	write_much("value.conf", "workers = ", "9", mib);
-	expect("value.conf", 1, "longer than 4096");
-	write_much("string.conf", "workers = \"", "9", mib);
-	expect("string.conf", 1, "longer than 4096");
-	/* Trap 5. */
-	/* Trap 5: deep nesting must not overflow the stack. */
-	write_much("deep.conf", "x ", "{", 4 * mib);
-	expect("deep.conf", 1, "never closed");
-	write_much("deep2.conf", "", "service s {\n", mib);
-	expect("deep2.conf", 1, "never closed");
-	write_much("closed.conf", "", "}\n", 4 * mib);
-	expect("closed.conf", 0, "too many errors");
-	write_much("comment.conf", "/*", "*\n", 4 * mib);
-	expect("comment.conf", 1, "no end");
-	write_much("large.conf", "", "#\n", 4 * mib + 1);
-	expect("large.conf", 0, "too large");
-	write_much("lists.conf", "service s { listen = {", "1,", mib);
-	expect("lists.conf", 1, "the list is too long");
-}
-END_TEST
-
 START_TEST(many_rows_have_limits)
 {
 	struct config_result result;
@@ -407,71 +263,7 @@ START_TEST(many_rows_have_limits)
 }
 END_TEST
 
-static size_t
-count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir) != NULL)
-		count++;
-	ck_assert_int_eq(closedir(dir), 0);
-	return count;
-}
-
-/* Trap 4: a failed include cost libconfuse a descriptor, ten broke it. */
-START_TEST(trap_4_failing_loads_leak_no_descriptor)
-{
-	struct config_result result;
-	size_t before;
-
-	make_directory();
-	write_text("bad.conf", "user = root\n" SERVICE "include(\"inc\")\n");
-	write_text("inc", "log { target = \"\n");
-	before = count_descriptors();
-	for (int i = 0; i < 100; i++) {
-		result = load("bad.conf", true);
-		ck_assert_uint_ge(result.errors_count, 1);
-		config_result_release(&result);
-	}
-	ck_assert_uint_eq(count_descriptors(), before);
-	write_text("inc", "# good again\n");
-	result = load_good("bad.conf", true);
-	config_result_release(&result);
-	ck_assert_uint_eq(count_descriptors(), before);
-}
-END_TEST
-
-START_TEST(restart_is_needed_for_some_keys)
-{
-	struct config_result a;
-	struct config_result b;
-	const char *section = NULL;
-	const char *key = NULL;
-
-	make_directory();
-	write_text("a.conf", "user = root\n" SERVICE);
-	write_text("b.conf",
-	    "user = root\nworkers = 7\nwatchdog = 9s\n" SERVICE
-	    "log { level = debug }\n");
-	a = load_good("a.conf", true);
-	b = load_good("b.conf", true);
-	ck_assert(!config_needs_restart(a.plan, b.plan, &section, &key));
-	config_result_release(&b);
-	write_text("b.conf", "user = root\ncontrol { mode = 666 }\n" SERVICE);
-	b = load_good("b.conf", true);
-	ck_assert(config_needs_restart(a.plan, b.plan, &section, &key));
-	ck_assert_str_eq(section, "control");
-	ck_assert_str_eq(key, "mode");
-	config_result_release(&a);
-	config_result_release(&b);
-}
-END_TEST
-
 UNIT_MAIN("config", every_key_reaches_the_plan,
     trap_12_print_reads_back_to_the_same_plan, values_reach_the_plan,
     names_are_looked_up_for_use, limits_are_counted, plan_is_sealed,
-    includes_are_sorted_and_relative, include_loops_end, files_that_are_none,
-    huge_input_gets_an_error, many_rows_have_limits,
-    trap_4_failing_loads_leak_no_descriptor, restart_is_needed_for_some_keys)
+    many_rows_have_limits)

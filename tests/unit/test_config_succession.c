@@ -227,6 +227,51 @@ START_TEST(full_tables_are_told_and_empty_in_time)
 }
 END_TEST
 
+/* One service with as much as there can be, numbered from first on. */
+static void
+write_wide(uint32_t first, uint32_t listeners, uint32_t backends)
+{
+	FILE *file = fopen(path_of("r.conf"), "we");
+
+	ck_assert_ptr_nonnull(file);
+	(void)fputs("user = root\nservice s { listen = {\n", file);
+	for (uint32_t i = first; i < first + listeners; i++)
+		(void)fprintf(file, "unix:@%u,\n", i);
+	(void)fputs("}\n", file);
+	for (uint32_t i = first; i < first + backends; i++)
+		(void)fprintf(file, "backend b%u { address = builtin:echo }\n",
+		    i);
+	(void)fputs("}\n", file);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+START_TEST(full_lists_are_told)
+{
+	struct config_result full;
+	struct config_result next;
+
+	make_directory();
+	write_wide(0, PLAN_LISTENERS_MAX, 1);
+	full = load_good("r.conf", true);
+	write_wide(2, PLAN_LISTENERS_MAX, 1);
+	next = load_after("r.conf", full.plan);
+	ck_assert_uint_eq(next.errors_count, 1);
+	ck_assert(has_error(&next, "r.conf", PLAN_LISTENERS_MAX + 1,
+	    "no room for this address yet: there can be 4096, and 2 places"));
+	config_result_release(&next);
+	config_result_release(&full);
+	write_wide(0, 1, PLAN_BACKENDS_MAX);
+	full = load_good("r.conf", true);
+	write_wide(3, 1, PLAN_BACKENDS_MAX);
+	next = load_after("r.conf", full.plan);
+	ck_assert_uint_eq(next.errors_count, 1);
+	ck_assert(has_error(&next, "r.conf", PLAN_BACKENDS_MAX + 2,
+	    "no room for this backend yet: there can be 16384, and 3 places"));
+	config_result_release(&next);
+	config_result_release(&full);
+}
+END_TEST
+
 START_TEST(removed_rows_are_not_printed)
 {
 	struct config_result a;
@@ -256,4 +301,5 @@ END_TEST
 
 UNIT_MAIN("config_succession", plan_of_removed_rows_alone_is_followed,
     backend_in_use_keeps_its_service, listeners_are_known_by_their_addresses,
-    full_tables_are_told_and_empty_in_time, removed_rows_are_not_printed)
+    full_tables_are_told_and_empty_in_time, full_lists_are_told,
+    removed_rows_are_not_printed)
