@@ -7,8 +7,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "server/state/channel.h"
 #include "server/state/reason.h"
 #include "server/worker/access.h"
@@ -100,11 +100,9 @@ put_date(struct line *line, uint64_t days)
 static void
 put_now(struct line *line)
 {
-	struct timespec ts;
-	uint64_t seconds;
+	uint64_t us = clock_epoch_us();
+	uint64_t seconds = us / 1000000;
 
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	seconds = (uint64_t)ts.tv_sec;
 	put_date(line, seconds / 86400);
 	put_char(line, 'T');
 	put_padded(line, seconds % 86400 / 3600, 2);
@@ -113,7 +111,7 @@ put_now(struct line *line)
 	put_char(line, ':');
 	put_padded(line, seconds % 60, 2);
 	put_char(line, '.');
-	put_padded(line, (uint64_t)ts.tv_nsec / 1000000, 3);
+	put_padded(line, us % 1000000 / 1000, 3);
 	put_char(line, 'Z');
 }
 
@@ -245,9 +243,10 @@ size_t
 access_format(const struct worker *w, const struct slot *slot,
     char text[BODY_ACCESS_LINE])
 {
-	struct line line = {.text = text};
+	struct line line = {.length = 0};
 	bool is_connected = (slot->tally & TALLY_CONNECTED) != 0;
 
+	line.text = text;
 	put_now(&line);
 	put_text(&line, " id=");
 	put_number(&line, slot->id);

@@ -19,8 +19,8 @@
  */
 void access_note(struct worker *w, struct slot *slot);
 
-/* Write the line, with its newline, into line; returns its length. */
+/* Write the line, with its newline, into text; returns its length. */
 size_t access_format(const struct worker *w, const struct slot *slot,
-    char line[BODY_ACCESS_LINE]);
+    char text[BODY_ACCESS_LINE]);
 
 #endif

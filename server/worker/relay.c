@@ -439,19 +439,14 @@ recover_flow(struct worker *w, struct slot *slot, enum direction direction)
 	count_moved(w, slot, direction, before);
 }
 
-static void
-recover_flows(struct worker *w, struct slot *slot)
-{
-	recover_flow(w, slot, FLOW_UP);
-	if (slot->builtin == 0)
-		recover_flow(w, slot, FLOW_DOWN);
-}
-
 void
 relay_settle(struct worker *w, struct slot *slot)
 {
-	if (slot->state == CONN_RELAYING || slot->state == CONN_RESETTING)
-		recover_flows(w, slot);
+	if (slot->state != CONN_RELAYING && slot->state != CONN_RESETTING)
+		return;
+	recover_flow(w, slot, FLOW_UP);
+	if (slot->builtin == 0)
+		recover_flow(w, slot, FLOW_DOWN);
 }
 
 /*
@@ -490,7 +485,7 @@ relay_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 		return;
 	if (slot->builtin != 0 && slot->flows[FLOW_DOWN].state == FLOW_OPEN)
 		flow_abandon(&slot->flows[FLOW_DOWN], &w->pipes);
-	recover_flows(w, slot);
+	relay_settle(w, slot);
 	recover_error(slot, SIDE_CLIENT);
 	recover_error(slot, SIDE_BACKEND);
 	if (interest_recover(w, slot) < 0) {

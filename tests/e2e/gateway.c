@@ -38,6 +38,7 @@ gateway_init(struct gateway *g)
 	memset(g, 0, sizeof *g);
 	g->workers = 2;
 	g->globals = "";
+	g->access = "off";
 	g->pid = -1;
 	e2e_path(g->config, "srvd.conf");
 	e2e_path(g->control, "control.sock");
@@ -56,8 +57,8 @@ write_config(const struct gateway *g, const char *services, va_list args)
 	fprintf(out,
 	    "workers = %u\nuser = nobody\n%s\n"
 	    "control { path = \"%s\" }\n"
-	    "log { level = info target = stderr }\n",
-	    g->workers, g->globals, g->control);
+	    "log { level = info target = stderr access = \"%s\" }\n",
+	    g->workers, g->globals, g->control, g->access);
 	vfprintf(out, services, args);
 	ck_assert_msg(fclose(out) == 0, "%s: %s", g->config, strerror(errno));
 }

@@ -28,6 +28,7 @@ struct gateway {
 	/* Set by gateway_init; to be changed before gateway_start. */
 	unsigned workers;
 	const char *globals; /* more lines of the configuration */
+	const char *access;  /* log { access }: off */
 
 	pid_t pid;
 	char config[E2E_PATH_SIZE];

@@ -14,8 +14,11 @@
 /* The time of day that the process is told; 0: the right one. */
 static time_t set_time;
 
+/* It takes the place of libc's. */
+int told_time(clockid_t clock, struct timespec *ts) __asm__("clock_gettime");
+
 int
-clock_gettime(clockid_t clock, struct timespec *ts)
+told_time(clockid_t clock, struct timespec *ts)
 {
 	if (clock != CLOCK_REALTIME || set_time == 0)
 		return (int)syscall(SYS_clock_gettime, clock, ts);
