@@ -26,17 +26,23 @@ verb_unknown(const char *name)
 
 /* srvctl help [VERB] */
 static enum ctl_exit
-help(int argc, char **argv)
+help(const struct command *command, uint32_t given)
 {
 	const struct verb *verb;
 
-	if (argc == 0) {
+	if (options_check(given, OPTIONS_ALWAYS, "help") < 0)
+		return CTL_USAGE;
+	if (command->argc > 1) {
+		fputs("srvctl: help: too many arguments\n", stderr);
+		return CTL_USAGE;
+	}
+	if (command->argc == 0) {
 		help_print(stdout);
 		return CTL_DONE;
 	}
-	verb = verb_find(argv[0]);
+	verb = verb_find(command->argv[0]);
 	if (verb == NULL)
-		return verb_unknown(argv[0]);
+		return verb_unknown(command->argv[0]);
 	help_print_verb(verb, stdout);
 	return CTL_DONE;
 }
@@ -75,6 +81,9 @@ command_dispatch(struct command *command, uint32_t given)
 		return CTL_DONE;
 	}
 	if (command->argc == 0 && command->version) {
+		if (options_check(given, OPTIONS_ALWAYS | OPTIONS_ALONE,
+			"--version") < 0)
+			return CTL_USAGE;
 		printf("srvctl %s\n", SRVD_VERSION);
 		return CTL_DONE;
 	}
@@ -85,7 +94,7 @@ command_dispatch(struct command *command, uint32_t given)
 	command->argc--;
 	command->argv++;
 	if (strcmp(name, "help") == 0)
-		return help(command->argc, command->argv);
+		return help(command, given);
 	verb = verb_find(name);
 	if (verb == NULL)
 		return verb_unknown(name);

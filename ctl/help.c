@@ -91,7 +91,8 @@ help_print(FILE *out)
 	entries_print(verbs_count, verb_entry, 0, out);
 	print_options("options",
 	    OPTIONS_GATEWAY | OPTIONS_ALWAYS | OPTIONS_ALONE, out);
-	fputs("\n'srvctl VERB --help' tells more about a verb.\n\n"
+	fputs("\n'srvctl VERB --help' and 'srvctl help VERB' tell more about a "
+	      "verb.\n\n"
 	      "exit status: 0 done, 1 refused by the gateway, 2 wrong usage,\n"
 	      "             3 no gateway reached or no answer in time, 4 not "
 	      "permitted\n",

@@ -145,31 +145,61 @@ take_state(struct command *command, const struct option_row *row,
 	return wrong(row, "a state is dialing, relaying or closing");
 }
 
+/* Whether all bits of an address behind the first so many are zero. */
+static bool
+is_network(const unsigned char *ip, size_t size, size_t bits)
+{
+	for (size_t i = bits; i < size * 8; i++) {
+		if ((ip[i / 8] & 0x80u >> i % 8) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* NULL, or a sentence about what is wrong. */
+static const char *
+client_wrong(const char *value)
+{
+	size_t length = strcspn(value, "/");
+	char address[INET6_ADDRSTRLEN] = "";
+	unsigned char ip[sizeof(struct in6_addr)] = {0};
+	size_t size = sizeof(struct in_addr);
+	uint64_t bits = 0;
+	char why[WHY_SIZE];
+
+	if (strcmp(value, "unix") == 0)
+		return NULL;
+	if (length < sizeof(address))
+		(void)snprintf(address, sizeof(address), "%.*s", (int)length,
+		    value);
+	if (inet_pton(AF_INET, address, ip) != 1) {
+		size = sizeof(struct in6_addr);
+		if (inet_pton(AF_INET6, address, ip) != 1)
+			return "write an address without a port or a network, "
+			       "as in 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32; "
+			       "or unix";
+	}
+	if (value[length] == '\0')
+		return NULL;
+	if (units_parse_number(value + length + 1, 0, size * 8, &bits, why,
+		sizeof(why)) < 0)
+		return size == sizeof(struct in_addr)
+		    ? "behind the slash stands a number up to 32"
+		    : "behind the slash stands a number up to 128";
+	if (!is_network(ip, size, bits))
+		return "the address has bits set behind its network's prefix: "
+		       "write it as in 10.0.0.0/8";
+	return NULL;
+}
+
 static int
 take_client(struct command *command, const struct option_row *row,
     const char *value)
 {
-	const char *slash = strchr(value, '/');
-	size_t length = slash == NULL ? strlen(value) : (size_t)(slash - value);
-	char address[INET6_ADDRSTRLEN] = "";
-	unsigned char ip[sizeof(struct in6_addr)];
-	char why[WHY_SIZE];
-	uint64_t bits = 0;
-	bool four;
-	bool good;
+	const char *why = client_wrong(value);
 
-	if (length < sizeof(address))
-		memcpy(address, value, length);
-	four = inet_pton(AF_INET, address, ip) == 1;
-	good = four || inet_pton(AF_INET6, address, ip) == 1;
-	if (slash != NULL)
-		good = good &&
-		    units_parse_number(slash + 1, 0, four ? 32 : 128, &bits,
-			why, sizeof(why)) == 0;
-	if (!good && strcmp(value, "unix") != 0)
-		return wrong(row,
-		    "write an address without a port or a network, as in "
-		    "10.0.0.1, 10.0.0.0/8 or 2001:db8::/32; or unix");
+	if (why != NULL)
+		return wrong(row, why);
 	return filter_set(command, row, "client", json_string(value));
 }
 
@@ -241,6 +271,18 @@ option_take(struct command *command, size_t index, uint32_t *given)
 	return row->take(command, row, optarg);
 }
 
+/* Backends have names of their own only within a service. */
+static int
+filter_check(const struct command *command)
+{
+	if (json_object_get(command->filter, "backend") == NULL ||
+	    json_object_get(command->filter, "service") != NULL)
+		return 0;
+	fputs("srvctl: --backend: of which service? Give --service, too\n",
+	    stderr);
+	return -EINVAL;
+}
+
 int
 options_read(struct command *command, int argc, char **argv, uint32_t *given)
 {
@@ -270,7 +312,7 @@ options_read(struct command *command, int argc, char **argv, uint32_t *given)
 	}
 	command->argc = argc - optind;
 	command->argv = argv + optind;
-	return 0;
+	return filter_check(command);
 }
 
 int

@@ -69,8 +69,8 @@ static const struct error_row {
 	{ OURS("NoSuchBackend"),
 	  "the service has no such backend", "backend", CTL_REFUSED, NULL },
 	{ OURS("Busy"),
-	  "another reload is under way, or the gateway is stopping: try again "
-	  "when it is done", NULL, CTL_REFUSED, NULL },
+	  "the same is under way already, or the gateway is stopping: try "
+	  "again in a moment", NULL, CTL_REFUSED, NULL },
 	{ OURS("ConfigInvalid"),
 	  NULL, NULL, CTL_REFUSED, print_config_invalid },
 	{ OURS("ReloadFailed"),

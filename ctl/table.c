@@ -18,7 +18,14 @@
 #define CUT_LEAST     4 /* a column is not made narrower */
 
 struct cell {
-	char *text;
+	size_t at; /* of its text in texts */
+	size_t columns;
+	enum table_style style;
+};
+
+/* What stands in a line. */
+struct piece {
+	const char *text;
 	size_t columns;
 	enum table_style style;
 };
@@ -30,6 +37,9 @@ struct table {
 	struct cell *cells;
 	size_t cells_count;
 	size_t cells_size;
+	char *texts; /* all in one: thousands of rows are nothing special */
+	size_t texts_used;
+	size_t texts_size;
 	size_t *widths; /* of each column, 0: left out; NULL: not yet known */
 };
 
@@ -54,18 +64,10 @@ table_new(const struct table_column *columns, size_t count,
 	return table;
 }
 
-static void
-cells_drop(struct table *table)
-{
-	for (size_t i = 0; i < table->cells_count; i++)
-		free(table->cells[i].text);
-	table->cells_count = 0;
-}
-
 void
 table_free(struct table *table)
 {
-	cells_drop(table);
+	free(table->texts);
 	free(table->cells);
 	free(table->widths);
 	free(table);
@@ -74,9 +76,12 @@ table_free(struct table *table)
 void
 table_cell(struct table *table, enum table_style style, const char *text)
 {
-	char shown[TEXT_SIZE];
 	struct cell *cell;
 
+	if (table->texts_size - table->texts_used < TEXT_SIZE) {
+		table->texts_size = table->texts_size * 2 + TEXT_SIZE;
+		table->texts = need(realloc(table->texts, table->texts_size));
+	}
 	if (table->cells_count == table->cells_size) {
 		table->cells_size = table->cells_size == 0
 		    ? FIRST_CELLS
@@ -85,9 +90,11 @@ table_cell(struct table *table, enum table_style style, const char *text)
 		    table->cells_size, sizeof(*table->cells)));
 	}
 	cell = &table->cells[table->cells_count++];
-	cell->text = need(strdup(text_show(text, shown)));
-	cell->columns = text_columns(cell->text);
+	cell->at = table->texts_used;
 	cell->style = style;
+	(void)text_show(text, table->texts + cell->at);
+	cell->columns = text_columns(table->texts + cell->at);
+	table->texts_used += strlen(table->texts + cell->at) + 1;
 }
 
 static size_t
@@ -137,29 +144,67 @@ column_leave_out(struct table *table)
 	return true;
 }
 
-/* Make the widest column narrower, by over at most. */
+/* Make the widest column of texts narrower, by over at most. */
 static bool
 column_narrow(struct table *table, size_t over)
 {
 	size_t widest = 0;
+	size_t width = CUT_LEAST;
 	size_t room;
 
-	for (size_t i = 1; i < table->columns_count; i++) {
-		if (table->widths[i] > table->widths[widest])
+	for (size_t i = 0; i < table->columns_count; i++) {
+		if (!table->columns[i].right && table->widths[i] > width) {
+			width = table->widths[i];
 			widest = i;
+		}
 	}
-	if (table->widths[widest] <= CUT_LEAST)
-		return false;
-	room = table->widths[widest] - CUT_LEAST;
+	room = width - CUT_LEAST;
 	table->widths[widest] -= over < room ? over : room;
-	return true;
+	return room > 0;
+}
+
+/* Give the columns that were made narrow what room is left. */
+static void
+columns_widen(struct table *table, const size_t *wanted)
+{
+	for (size_t i = 0; i < table->columns_count; i++) {
+		size_t width = line_width(table);
+		size_t room =
+		    width < table->look.width ? table->look.width - width : 0;
+		size_t lack = wanted[i] - table->widths[i];
+
+		if (table->widths[i] > 0 && table->columns[i].narrow > 0)
+			table->widths[i] += lack < room ? lack : room;
+	}
+}
+
+static void
+table_narrow(struct table *table)
+{
+	size_t count = table->columns_count;
+	size_t *wanted = need(calloc(count, sizeof(*wanted)));
+	size_t width;
+
+	memcpy(wanted, table->widths, count * sizeof(*wanted));
+	for (size_t i = 0; i < count; i++) {
+		size_t narrow = table->columns[i].narrow;
+
+		if (narrow > 0 && narrow < wanted[i])
+			table->widths[i] = narrow;
+	}
+	while ((width = line_width(table)) > table->look.width) {
+		if (!column_leave_out(table) &&
+		    !column_narrow(table, width - table->look.width))
+			break;
+	}
+	columns_widen(table, wanted);
+	free(wanted);
 }
 
 static void
 table_fit(struct table *table)
 {
 	const struct table_look *look = &table->look;
-	size_t width;
 
 	table->widths =
 	    need(calloc(table->columns_count, sizeof(*table->widths)));
@@ -167,38 +212,50 @@ table_fit(struct table *table)
 		if (!table->columns[i].extra || look->extra || look->width > 0)
 			table->widths[i] = column_width(table, i);
 	}
-	while (look->width > 0 && (width = line_width(table)) > look->width) {
-		if (!column_leave_out(table) &&
-		    !column_narrow(table, width - look->width))
-			break;
+	if (look->width > 0 && line_width(table) > look->width)
+		table_narrow(table);
+}
+
+static void
+spaces_print(size_t count, FILE *out)
+{
+	static const char spaces[] = "                                ";
+
+	while (count > 0) {
+		size_t now =
+		    count < sizeof(spaces) - 1 ? count : sizeof(spaces) - 1;
+
+		(void)fwrite(spaces, 1, now, out);
+		count -= now;
 	}
 }
 
 /* Spaces are owed until a text follows them: none stand at a line's end. */
 static void
-cell_print(const struct table *table, const struct cell *cell, size_t column,
+piece_print(const struct table *table, const struct piece *piece, size_t column,
     size_t *owed, FILE *out)
 {
-	bool color = table->look.color && cell->style != STYLE_PLAIN;
+	bool color = table->look.color && piece->style != STYLE_PLAIN;
 	bool right = table->columns[column].right;
 	size_t width = table->widths[column];
-	const char *text = cell->text;
-	size_t columns = cell->columns;
+	const char *text = piece->text;
+	size_t columns = piece->columns;
 	char cut[TEXT_SIZE];
 	size_t space;
 
-	if (table->look.width > 0 && columns > width) {
+	if (table->look.width > 0 && columns > width && !right) {
 		text = text_cut(text, width, cut);
 		columns = text_columns(text);
 	}
-	/* Without a limit a later row may be wider than the first ones. */
+	/* A later row may be wider than the first ones. */
 	space = columns < width ? width - columns : 0;
 	if (right)
 		*owed += space;
 	if (text[0] != '\0') {
-		fprintf(out, "%*s%s%s%s", (int)*owed, "",
-		    table_paint(cell->style, color), text,
-		    table_paint(STYLE_PLAIN, color));
+		spaces_print(*owed, out);
+		fputs(table_paint(piece->style, color), out);
+		fputs(text, out);
+		fputs(table_paint(STYLE_PLAIN, color), out);
 		*owed = 0;
 	}
 	*owed += (right ? 0 : space) + GAP;
@@ -210,8 +267,12 @@ row_print(const struct table *table, const struct cell *row, FILE *out)
 	size_t owed = 0;
 
 	for (size_t i = 0; i < table->columns_count; i++) {
+		const struct piece piece = {.text = table->texts + row[i].at,
+		    .columns = row[i].columns,
+		    .style = row[i].style};
+
 		if (table->widths[i] > 0)
-			cell_print(table, &row[i], i, &owed, out);
+			piece_print(table, &piece, i, &owed, out);
 	}
 	fputc('\n', out);
 }
@@ -222,16 +283,21 @@ titles_print(const struct table *table, FILE *out)
 	size_t owed = 0;
 
 	for (size_t i = 0; i < table->columns_count; i++) {
-		char title[TEXT_SIZE];
-		struct cell cell = {.text = title, .style = STYLE_TITLE};
+		const char *title = table->columns[i].title;
+		const struct piece piece = {.text = title,
+		    .columns = text_columns(title),
+		    .style = STYLE_TITLE};
 
-		if (table->widths[i] == 0)
-			continue;
-		cell.columns =
-		    text_columns(text_show(table->columns[i].title, title));
-		cell_print(table, &cell, i, &owed, out);
+		if (table->widths[i] > 0)
+			piece_print(table, &piece, i, &owed, out);
 	}
 	fputc('\n', out);
+}
+
+bool
+table_is_empty(const struct table *table)
+{
+	return table->cells_count < table->columns_count;
 }
 
 void
@@ -239,7 +305,7 @@ table_flush(struct table *table, FILE *out)
 {
 	size_t count = table->columns_count;
 
-	if (table->cells_count < count)
+	if (table_is_empty(table))
 		return;
 	if (table->widths == NULL) {
 		table_fit(table);
@@ -247,7 +313,8 @@ table_flush(struct table *table, FILE *out)
 	}
 	for (size_t i = 0; i + count <= table->cells_count; i += count)
 		row_print(table, &table->cells[i], out);
-	cells_drop(table);
+	table->cells_count = 0;
+	table->texts_used = 0;
 }
 
 /* COLUMNS overrules what the terminal says of itself. */

@@ -73,16 +73,29 @@ terminal_is_utf8(void)
 	return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
+/* ASCII without its controls. */
+static bool
+is_plain(unsigned char byte)
+{
+	return byte >= 0x20 && byte < 0x7f;
+}
+
 /* One character of text as it may be shown: writes at most 4 bytes to out,
  * returns how many, and moves *text behind it. */
 static size_t
 show_next(const unsigned char **text, bool utf8, char out[4])
 {
 	uint32_t code = 0;
-	size_t length = utf8_next(*text, &code);
-	bool good =
-	    length > 0 && code_is_harmless(code) && (code < 0x80 || utf8);
+	size_t length;
+	bool good;
 
+	/* Nearly all there is. */
+	if (is_plain(**text)) {
+		out[0] = (char)*(*text)++;
+		return 1;
+	}
+	length = utf8_next(*text, &code);
+	good = length > 0 && code_is_harmless(code) && (code < 0x80 || utf8);
 	if (good)
 		memcpy(out, *text, length);
 	else
@@ -117,10 +130,13 @@ text_put(FILE *out, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	bool utf8 = terminal_is_utf8();
-	char shown[4];
 
-	while (*p != '\0')
-		(void)fwrite(shown, 1, show_next(&p, utf8, shown), out);
+	while (*p != '\0') {
+		char shown[4] = "";
+		size_t length = show_next(&p, utf8, shown);
+
+		(void)fwrite(shown, 1, length, out);
+	}
 }
 
 /* The next character's bytes and columns; text has been through text_show. */
@@ -128,7 +144,7 @@ static size_t
 shown_next(const unsigned char *p, size_t *columns)
 {
 	uint32_t code = 0;
-	size_t length = utf8_next(p, &code);
+	size_t length = is_plain(*p) ? 1 : utf8_next(p, &code);
 	int width = length > 1 ? wcwidth((wchar_t)code) : 1;
 
 	*columns = width >= 0 ? (size_t)width : 1;
@@ -176,17 +192,22 @@ text_cut(const char *text, size_t columns, char cut[TEXT_SIZE])
 const char *
 text_count(int64_t count, char text[TEXT_SIZE])
 {
-	char digits[32];
-	int length = snprintf(digits, sizeof(digits), "%lld", (long long)count);
-	int sign = digits[0] == '-';
+	char digits[32]; /* from the last to the first, with commas */
+	uint64_t rest = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
 	size_t used = 0;
+	size_t length = 0;
 
-	for (int i = 0; i < length; i++) {
-		if (i > sign && (length - i) % 3 == 0)
-			text[used++] = ',';
-		text[used++] = digits[i];
+	for (unsigned i = 0; i == 0 || rest > 0; i++) {
+		if (i > 0 && i % 3 == 0)
+			digits[used++] = ',';
+		digits[used++] = (char)('0' + rest % 10);
+		rest /= 10;
 	}
-	text[used] = '\0';
+	if (count < 0)
+		text[length++] = '-';
+	while (used > 0)
+		text[length++] = digits[--used];
+	text[length] = '\0';
 	return text;
 }
 

@@ -21,27 +21,26 @@ struct listing {
 /* Widths that most rows to come will fit in. */
 #define LEAST_ADDRESS 21 /* 255.255.255.255:65535 */
 #define LEAST_BYTES   10 /* 1023.9 KiB */
-#define LEAST_AGE     6  /* 59m 59s is rare */
-#define LEAST_ID      5
+#define LEAST_AGE     7  /* 23h 59m */
+#define LEAST_ID      6
+#define LEAST_STATE   8 /* relaying */
 
-/* clang-format off */
 static const struct table_column columns[] = {
-	{ "ID",      true,  false, 0, LEAST_ID },
-	{ "SERVICE", false, false, 0, 0 },
-	{ "BACKEND", false, false, 1, 0 },
-	{ "CLIENT",  false, false, 0, LEAST_ADDRESS },
-	{ "SERVER",  false, false, 4, LEAST_ADDRESS },
-	{ "STATE",   false, false, 3, sizeof("relaying") - 1 },
-	{ "UP",      true,  false, 0, LEAST_BYTES },
-	{ "DOWN",    true,  false, 0, LEAST_BYTES },
-	{ "AGE",     true,  false, 2, LEAST_AGE },
-	{ "IDLE",    true,  false, 2, LEAST_AGE },
-	{ "WORKER",  true,  true,  5, 0 },
-	{ "LOCAL",   false, true,  6, LEAST_ADDRESS },
-	{ "SOURCE",  false, true,  7, LEAST_ADDRESS },
-	{ "FLAGS",   false, true,  8, 0 },
+    {.title = "ID", .right = true, .least = LEAST_ID},
+    {.title = "SERVICE"},
+    {.title = "BACKEND", .rank = 2},
+    {.title = "CLIENT", .least = LEAST_ADDRESS},
+    {.title = "SERVER", .rank = 5, .least = LEAST_ADDRESS},
+    {.title = "STATE", .rank = 4, .least = LEAST_STATE},
+    {.title = "UP", .right = true, .rank = 1, .least = LEAST_BYTES},
+    {.title = "DOWN", .right = true, .rank = 1, .least = LEAST_BYTES},
+    {.title = "AGE", .right = true, .rank = 3, .least = LEAST_AGE},
+    {.title = "IDLE", .right = true, .rank = 3, .least = LEAST_AGE},
+    {.title = "WORKER", .right = true, .extra = true, .rank = 6},
+    {.title = "LOCAL", .extra = true, .rank = 7, .least = LEAST_ADDRESS},
+    {.title = "SOURCE", .extra = true, .rank = 8, .least = LEAST_ADDRESS},
+    {.title = "FLAGS", .extra = true, .rank = 9},
 };
-/* clang-format on */
 
 /* The words of an array, with commas between. */
 static void

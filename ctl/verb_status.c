@@ -55,8 +55,9 @@ print_config(const json_t *status, const struct table_look *look)
 	wrap_piece(&wrap, "configuration %s", json_text_of(config, "path"));
 	wrap_piece(&wrap, "generation %lld",
 	    (long long)json_number_of(status, "generation"));
-	wrap_piece(&wrap, "loaded %s (%s ago)", text_time(at_us, when),
-	    text_age((int64_t)time(NULL) - at_us / 1000000, age));
+	if (at_us > 0)
+		wrap_piece(&wrap, "loaded %s (%s ago)", text_time(at_us, when),
+		    text_age((int64_t)time(NULL) - at_us / 1000000, age));
 	wrap_end(&wrap);
 }
 
@@ -87,12 +88,23 @@ print_totals(const json_t *status, const struct table_look *look)
 	wrap_end(&wrap);
 }
 
+/* A table apart from what is above it. */
+static void
+table_end(struct table *table)
+{
+	if (!table_is_empty(table))
+		putchar('\n');
+	table_flush(table, stdout);
+	table_free(table);
+}
+
 static void
 death_cell(struct table *table, const json_t *death)
 {
-	int number = (int)json_number_of(death, "signal");
+	int64_t number = json_number_of(death, "signal");
 	long long culprit = (long long)json_number_of(death, "culprit");
-	const char *abbreviation = sigabbrev_np(number);
+	const char *abbreviation =
+	    number > 0 && number < NSIG ? sigabbrev_np((int)number) : NULL;
 	char what[64] = "";
 	char connection[64] = "";
 	char when[TEXT_SIZE];
@@ -105,7 +117,7 @@ death_cell(struct table *table, const json_t *death)
 	if (abbreviation != NULL)
 		(void)snprintf(what, sizeof(what), " SIG%s", abbreviation);
 	else if (number != 0)
-		(void)snprintf(what, sizeof(what), " %d", number);
+		(void)snprintf(what, sizeof(what), " %lld", (long long)number);
 	if (culprit != 0)
 		(void)snprintf(connection, sizeof(connection),
 		    ", closed connection %lld", culprit);
@@ -126,7 +138,7 @@ print_workers(const json_t *status, const struct table_look *look)
 	    {.title = "CONNECTIONS", .right = true, .rank = 2},
 	    {.title = "ACCEPTED", .right = true, .rank = 4},
 	    {.title = "RESPAWNS", .right = true, .rank = 3},
-	    {.title = "LAST DEATH"},
+	    {.title = "LAST DEATH", .narrow = 22},
 	};
 	struct table *table = table_new(columns, ARRAY_LEN(columns), look);
 	size_t i;
@@ -143,9 +155,7 @@ print_workers(const json_t *status, const struct table_look *look)
 		cell_bad_count(table, worker, "respawns");
 		death_cell(table, json_object_get(worker, "last_death"));
 	}
-	printf("\n");
-	table_flush(table, stdout);
-	table_free(table);
+	table_end(table);
 }
 
 static void
@@ -166,9 +176,7 @@ print_listeners(const json_t *status, const struct table_look *look)
 		cell_text(table, listener, "bound");
 		cell_text(table, listener, "service");
 	}
-	printf("\n");
-	table_flush(table, stdout);
-	table_free(table);
+	table_end(table);
 }
 
 /* What is known of a backend, and what was asked of it by hand. */
@@ -236,9 +244,7 @@ print_services(const json_t *status, const struct table_look *look)
 
 	json_array_foreach(json_object_get(status, "services"), i, service)
 	    service_rows(table, service);
-	printf("\n");
-	table_flush(table, stdout);
-	table_free(table);
+	table_end(table);
 }
 
 static void

@@ -45,7 +45,9 @@ release_child(struct config_child *child)
 	close_fd(&child->fd);
 	close_fd(&child->plan_fd);
 	free(child->path);
+	free(child->answer);
 	child->path = NULL;
+	child->answer = NULL;
 	child->pid = -1;
 }
 
@@ -115,29 +117,49 @@ wait_for(const struct config_child *child, int fd)
 	return n > 0;
 }
 
-/*
- * Read up to the end, at most ANSWER_BYTES_MAX.  Returns the length, or
- * -ETIMEDOUT, -EMSGSIZE or another -errno.
- */
-static ssize_t
-receive(const struct config_child *child, char *answer)
+/* Take what is there.  Returns 0 at the end, -EAGAIN, -EMSGSIZE when it is more
+ * than it may be, or another -errno. */
+static int
+receive_some(struct config_child *child)
 {
-	size_t length = 0;
 	ssize_t got = 1;
 
+	if (child->answer == NULL)
+		child->answer = malloc(ANSWER_BYTES_MAX + 1);
+	if (child->answer == NULL)
+		return -ENOMEM;
 	while (got != 0) {
-		if (length > ANSWER_BYTES_MAX)
+		if (child->length > ANSWER_BYTES_MAX)
 			return -EMSGSIZE;
-		if (!wait_for(child, child->fd))
-			return -ETIMEDOUT;
-		got = read(child->fd, answer + length,
-		    ANSWER_BYTES_MAX + 1 - length);
-		if (got < 0 && errno != EINTR && errno != EAGAIN)
+		got = read(child->fd, child->answer + child->length,
+		    ANSWER_BYTES_MAX + 1 - child->length);
+		if (got < 0 && errno != EINTR)
 			return -errno;
 		if (got > 0)
-			length += (size_t)got;
+			child->length += (size_t)got;
 	}
-	return (ssize_t)length;
+	return 0;
+}
+
+int
+config_receive(struct config_child *child)
+{
+	/* config_finish() meets any other error again. */
+	return receive_some(child) == -EAGAIN ? -EAGAIN : 0;
+}
+
+/* Up to the end.  Returns 0, -ETIMEDOUT, -EMSGSIZE or another -errno. */
+static int
+receive(struct config_child *child)
+{
+	int rc;
+
+	while ((rc = receive_some(child)) == -EAGAIN) {
+		/* Who is dead says no more, whoever else has the pipe. */
+		if (child->is_reaped || !wait_for(child, child->fd))
+			return -ETIMEDOUT;
+	}
+	return rc;
 }
 
 /*
@@ -150,6 +172,8 @@ reap(const struct config_child *child, bool failed)
 	int status = 0;
 	pid_t reaped;
 
+	if (child->is_reaped)
+		return child->status;
 	while (!failed &&
 	    (reaped = waitpid(child->pid, &status, WNOHANG)) <= 0) {
 		if (reaped < 0 && errno != EINTR)
@@ -200,22 +224,17 @@ take_plan(struct config_child *child, struct config_result *result)
 static const char *
 take_answer(struct config_child *child, struct config_result *result)
 {
-	char *answer = malloc(ANSWER_BYTES_MAX + 1);
-	ssize_t length = -ENOMEM;
-	int status;
-	int error;
+	int received = receive(child);
+	int status = reap(child, received < 0);
+	int error = received;
 
-	if (answer != NULL)
-		length = receive(child, answer);
-	status = reap(child, length < 0);
-	error = length < 0 ? (int)length
-			   : answer_read(answer, (size_t)length, result);
-	free(answer);
-	if (length == -ETIMEDOUT)
+	if (received == 0)
+		error = answer_read(child->answer, child->length, result);
+	if (received == -ETIMEDOUT)
 		return "reading the configuration took too long";
 	if (error == -ENOMEM)
 		return "not enough memory to take the configuration";
-	if (length == -EMSGSIZE || (error < 0 && status == 0))
+	if (received == -EMSGSIZE || (error < 0 && status == 0))
 		return "the process that reads the configuration gave an "
 		       "answer that makes no sense";
 	if (error < 0 || status != 0)
@@ -241,6 +260,21 @@ config_finish(struct config_child *child, struct config_result *result)
 	fault = take_answer(child, result);
 	if (fault != NULL)
 		(void)answer_add_error(result, child->path, 0, fault);
+	release_child(child);
+}
+
+void
+config_reaped(struct config_child *child, int status)
+{
+	child->is_reaped = true;
+	child->status = status;
+}
+
+void
+config_abandon(struct config_child *child)
+{
+	if (child->pid > 0 && !child->is_reaped)
+		(void)kill(child->pid, SIGKILL);
 	release_child(child);
 }
 

@@ -87,6 +87,10 @@ struct config_child {
 	int plan_fd;
 	char *path;
 	int64_t began_ms;
+	char *answer; /* what it has said so far */
+	size_t length;
+	bool is_reaped;
+	int status; /* if it is */
 };
 
 /* Start the child.  Returns 0 or -errno. */
@@ -101,6 +105,16 @@ must_check int config_begin(const struct config_request *request,
  */
 void config_finish(struct config_child *child, struct config_result *result);
 void config_result_release(struct config_result *result);
+
+/*
+ * For who must not wait.  config_receive() takes what there is and returns
+ * -EAGAIN while more may come, or 0: stop watching fd.  Who reaps all children
+ * tells config_reaped(); config_finish() after it does not block.
+ * config_abandon() ends the child and forgets it; it is still to be reaped.
+ */
+must_check int config_receive(struct config_child *child);
+void config_reaped(struct config_child *child, int status);
+void config_abandon(struct config_child *child);
 
 /* Both in one: for the start of the program and srvd -n.  Blocks. */
 void config_load(const struct config_request *request,

@@ -15,10 +15,13 @@
 #include "server/config/config.h"
 #include "server/master/access.h"
 #include "server/master/bodies.h"
+#include "server/master/closing.h"
 #include "server/master/courier.h"
 #include "server/master/deaths.h"
 #include "server/master/master.h"
 #include "server/master/orphans.h"
+#include "server/master/outbox.h"
+#include "server/master/reload.h"
 #include "server/master/spawn.h"
 
 #define CHECK_MS       1000
@@ -195,6 +198,7 @@ end_body(struct body_ref *ref)
 	was_lost = ref->is_lost || ref->deaths == before;
 	ref->first_id = next_first_id(ref);
 	drop_body(ref);
+	closing_on_body_end(ref);
 	if (m->phase == MASTER_SERVING) {
 		if (was_lost)
 			deaths_lost(ref);
@@ -250,14 +254,17 @@ void
 bodies_reap(struct master *m)
 {
 	struct body_ref *ref;
+	int status;
 	pid_t pid;
 
-	/* Others than holders are workers that lost theirs: their pidfds
+	/* Others than these are workers that lost their holder: their pidfds
 	 * tell what is to be known. */
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		ref = find_holder(m, pid);
 		if (ref != NULL)
 			on_holder_end(ref);
+		else
+			(void)reload_on_child(m, pid, status);
 	}
 }
 
@@ -320,28 +327,42 @@ on_check(struct loop_timer *timer)
 	loop_timer_set(m->loop, timer, CHECK_MS);
 }
 
+static void
+init_ref(struct master *m, uint32_t i)
+{
+	struct body_ref *ref = &m->bodies.refs[i];
+
+	*ref = (struct body_ref){
+	    .master = m,
+	    .index = i,
+	    .body_fd = -1,
+	    .channel_fd = -1,
+	    .worker_pidfd = -1,
+	    .first_id = i + 1,
+	    .worker_gone = on_worker_gone,
+	    .next_timer = {.due = on_next, .arg = ref},
+	};
+}
+
+void
+bodies_grow(struct master *m, uint32_t count)
+{
+	while (m->bodies.count < count) {
+		uint32_t i = m->bodies.count++;
+
+		init_ref(m, i);
+		start_body(&m->bodies.refs[i]);
+	}
+}
+
 int
 bodies_start(struct master *m, uint32_t count)
 {
-	m->bodies.refs = calloc(count, sizeof(*m->bodies.refs));
+	/* All there may ever be: they are pointed at. */
+	m->bodies.refs = calloc(PLAN_WORKERS_MAX, sizeof(*m->bodies.refs));
 	if (m->bodies.refs == NULL)
 		return -ENOMEM;
-	m->bodies.count = count;
-	for (uint32_t i = 0; i < count; i++) {
-		struct body_ref *ref = &m->bodies.refs[i];
-
-		*ref = (struct body_ref){
-		    .master = m,
-		    .index = i,
-		    .body_fd = -1,
-		    .channel_fd = -1,
-		    .worker_pidfd = -1,
-		    .first_id = i + 1,
-		    .worker_gone = on_worker_gone,
-		    .next_timer = {.due = on_next, .arg = ref},
-		};
-		start_body(ref);
-	}
+	bodies_grow(m, count);
 	m->bodies.check_timer = (struct loop_timer){.due = on_check, .arg = m};
 	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);
 	return 0;
@@ -356,8 +377,10 @@ bodies_tell(struct master *m)
 		struct body_ref *ref = &m->bodies.refs[i];
 
 		loop_timer_cancel(m->loop, &ref->next_timer);
-		if (ref->body_fd >= 0)
-			courier_order(ref);
+		if (ref->body_fd < 0)
+			continue;
+		outbox_phase_changed(ref);
+		courier_send(ref);
 	}
 	for (uint32_t i = 0; i < m->bodies.count; i++) {
 		if (m->bodies.refs[i].body_fd >= 0)

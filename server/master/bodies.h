@@ -19,6 +19,8 @@
 /* Start count bodies; what can't be started now is tried again.  Returns 0 or
  * -ENOMEM. */
 must_check int bodies_start(struct master *m, uint32_t count);
+/* Start more, until there are count of them. */
+void bodies_grow(struct master *m, uint32_t count);
 
 /* Reap what has ended (SIGCHLD). */
 void bodies_reap(struct master *m);

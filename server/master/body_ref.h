@@ -20,6 +20,31 @@ struct body_ref;
 
 typedef void body_gone_fn(struct body_ref *ref);
 
+/* What of a plan and its sockets the worker has. */
+struct body_parcel {
+	uint64_t generation; /* 0: of none */
+	bool is_plan_sent;
+	bool is_ready;        /* it has all, and said so */
+	uint32_t next_socket; /* the first not sent yet */
+};
+
+enum body_parcel_of {
+	PARCEL_FORCE, /* of the plan in force */
+	PARCEL_NEXT,  /* of the one that is being prepared */
+	PARCELS
+};
+
+/* What is still to be said to the worker (outbox.c). */
+struct body_outbox {
+	struct body_parcel parcels[PARCELS];
+	uint64_t aborted;    /* the last generation that was given up */
+	uint32_t next_level; /* the first service whose level is unsaid */
+	bool is_level_sent;
+	bool is_phase_sent;
+	bool is_abort_sent;
+	bool is_close_sent;
+};
+
 struct body_ref {
 	struct master *master;
 	uint64_t first_id;
@@ -29,12 +54,11 @@ struct body_ref {
 
 	/* The channel (courier.c). */
 	struct loop_watch channel;
-	uint64_t acknowledged; /* generation that its worker has all of */
-	uint32_t next_socket;  /* the first not sent yet */
-	int channel_fd;        /* our end, -1: none */
-	bool is_told;          /* of the log level and the phase */
-	bool is_plan_sent;
-	bool is_behind; /* with sending: an error that may pass */
+	struct body_outbox outbox;
+	uint64_t follows;  /* generation that its worker works by, it says */
+	int channel_fd;    /* our end, -1: none */
+	bool is_behind;    /* with sending: an error that may pass */
+	bool owes_closing; /* it has not answered m->closing yet */
 
 	/* The processes. */
 	bool is_lost;     /* its holder is dead, the worker lives on */
@@ -64,8 +88,8 @@ struct body_ref {
 };
 
 struct bodies {
-	struct body_ref *refs;
-	uint32_t count;
+	struct body_ref *refs; /* PLAN_WORKERS_MAX of them */
+	uint32_t count;        /* in use */
 	struct loop_timer check_timer;
 };
 

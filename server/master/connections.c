@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "server/master/bodies.h"
 #include "server/master/connections.h"
 #include "server/master/status.h"
@@ -24,15 +24,6 @@ const char *
 connection_flag_word(uint32_t flag)
 {
 	return flag_words[flag];
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* How many slots of a body to look at: what its worker says, as far as the
@@ -105,7 +96,9 @@ slot_is_sound(const struct plan *plan, const struct slot *slot)
 	    backend_is_sound(plan, slot) && endpoint_is_sound(&slot->client) &&
 	    endpoint_is_sound(&slot->local) &&
 	    endpoint_is_sound(&slot->source) &&
-	    endpoint_is_sound(&slot->server);
+	    (endpoint_is_sound(&slot->server) ||
+		slot->server.kind == ADDR_ECHO ||
+		slot->server.kind == ADDR_DISCARD);
 }
 
 /* As the filter's criterion "client" writes it: of a Unix-domain socket no
@@ -156,7 +149,7 @@ backend_texts(const struct plan *plan, const struct slot *slot,
 		return;
 	backend = plan_backend(plan, slot->backend);
 	connection->backend = plan_string(plan, backend->name);
-	if (slot->server.kind == ADDR_UNIX || slot->builtin != 0)
+	if (slot->server.kind == ADDR_UNIX)
 		(void)addr_format(&backend->addr, connection->server);
 }
 
@@ -215,7 +208,7 @@ connections_next(const struct master *m, struct connections_cursor *cursor,
 {
 	const struct bodies *bodies = master_bodies(m);
 	const struct plan *plan = master_plan(m);
-	uint64_t now = now_ms();
+	uint64_t now = clock_monotonic_ms();
 	struct slot slot;
 
 	for (; cursor->body < bodies->count; cursor->body++, cursor->slot = 0) {

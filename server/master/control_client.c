@@ -419,6 +419,9 @@ control_clients_release(struct control_clients *clients)
 
 	for (; client != NULL; client = next) {
 		next = TAILQ_NEXT(client, link);
+		/* Somebody may just have answered: a reload that was given
+		 * up. */
+		(void)client_flush(client);
 		client_close(client);
 	}
 }

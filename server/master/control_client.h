@@ -5,10 +5,14 @@
  *
  * Invariants
  *  N1  A client has at most one call open: the next is taken from its buffer
- *      only when the answer of the one before has been taken by the client.
- *      So answers keep their order, and no more than one waits.
- *  N2  One round of the loop handles at most one call of each client.
- *  N3  Nothing a client does or leaves undone outlasts the limits below.
+ *      only when the last answer of the one before has been taken by the
+ *      client.  So answers keep their order, and no more than one waits: the
+ *      next part of a stream is made when the one before has been taken.
+ *  N2  One round of the loop handles at most one call, or makes one part of a
+ *      stream, of each client.
+ *  N3  Nothing a client does or leaves undone outlasts the limits below.  What
+ *      the gateway does for it has no limit here: a deferred call ends when it
+ *      is answered or its client has gone, whichever comes first.
  */
 #ifndef SRVD_MASTER_CONTROL_CLIENT_H
 #define SRVD_MASTER_CONTROL_CLIENT_H

@@ -23,13 +23,6 @@ close_done(void *arg, uint64_t closed)
 }
 
 static void
-close_unheard(void *arg, uint64_t closed)
-{
-	(void)arg;
-	(void)closed;
-}
-
-static void
 close_gone(struct master *m, struct call *call)
 {
 	closing_forget(m, call);
@@ -57,8 +50,7 @@ control_close_connections(struct master *m, struct call *call)
 		return call_invalid(call);
 	}
 	error = closing_begin(m, &filter, reset,
-	    call->oneway ? close_unheard : close_done,
-	    call->oneway ? NULL : call);
+	    call->oneway ? NULL : close_done, call->oneway ? NULL : call);
 	if (error == -EBUSY)
 		return call_error(call, "Busy", NULL, NULL);
 	return error < 0 ? error : call_defer(call, close_gone);

@@ -11,9 +11,11 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "server/master/control_methods.h"
 #include "server/master/master.h"
 #include "server/master/status.h"
+#include "server/state/channel.h"
 
 /* As the configuration's drain_timeout. */
 #define DRAIN_MAX_S (INT64_C(365) * 24 * 60 * 60)
@@ -51,6 +53,40 @@ method_get_status(struct master *m, struct call *call)
 }
 
 static int
+method_set_log_level(struct master *m, struct call *call)
+{
+	const char *word = NULL;
+	const char *name = NULL;
+	uint32_t service = CHANNEL_ALL;
+	int level;
+	const struct call_param params[] = {
+	    {"level", CALL_STRING, false, &word},
+	    {"service", CALL_STRING, true, &name},
+	};
+
+	if (call_unpack(call, params, ARRAY_LEN(params)) < 0)
+		return call_invalid(call);
+	level = log_level_parse(word);
+	if (level < 0) {
+		call->invalid = "level";
+		return call_invalid(call);
+	}
+	if (name != NULL && service_find(master_plan(m), name, &service) < 0)
+		return call_error(call, "NoSuchService", "service", name);
+	master_set_level(m, (enum log_level)level, service);
+	return call_reply(call, json_object());
+}
+
+static int
+method_reopen_logs(struct master *m, struct call *call)
+{
+	if (call_unpack(call, NULL, 0) < 0)
+		return call_invalid(call);
+	master_reopen_logs(m);
+	return call_reply(call, json_object());
+}
+
+static int
 method_stop(struct master *m, struct call *call)
 {
 	json_int_t drain_s = -1;
@@ -79,6 +115,12 @@ static const struct method methods[] = {
 	{ "GetStatus",        ACCESS_READ,        false,   method_get_status },
 	{ "ListConnections",  ACCESS_READ,        true,
 	  control_list_connections },
+	{ "CloseConnections", ACCESS_CHANGE,      false,
+	  control_close_connections },
+	{ "Reload",           ACCESS_PARAMETERS,  false,   control_reload },
+	{ "SetLogLevel",      ACCESS_CHANGE,      false,
+	  method_set_log_level },
+	{ "ReopenLogs",       ACCESS_CHANGE,      false,   method_reopen_logs },
 	{ "Stop",             ACCESS_CHANGE,      false,   method_stop },
 };
 /* clang-format on */

@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "common/attr.h"
-#include "common/log.h"
 #include "server/master/control_call.h"
 
 struct master;
@@ -54,10 +53,6 @@ const struct interface *control_interface_find(const char *name);
 
 /* Find the method and run it, if the caller may. */
 must_check int control_call(struct master *m, struct call *call);
-
-/* The master's, for SetLogLevel and ReopenLogs; service may be CHANNEL_ALL. */
-void master_set_level(struct master *m, enum log_level level, uint32_t service);
-void master_reopen_logs(struct master *m);
 
 /* PermissionDenied. */
 must_check int control_deny(struct call *call);

@@ -12,10 +12,13 @@
 
 #include "common/log.h"
 #include "server/master/access.h"
+#include "server/master/closing.h"
 #include "server/master/courier.h"
 #include "server/master/deaths.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
+#include "server/master/outbox.h"
+#include "server/master/reload.h"
 #include "server/state/channel.h"
 
 #define MESSAGES_A_ROUND 64
@@ -114,101 +117,14 @@ courier_greet(struct body_ref *ref, pid_t pid)
 
 /* Sending */
 
-static int
-send_plan(struct body_ref *ref)
-{
-	const struct master *m = ref->master;
-	struct channel_message message;
-
-	channel_init(&message, CHANNEL_PLAN);
-	message.generation = m->plan->generation;
-	return channel_send(ref->channel_fd, &message, &m->plan_fd, 1);
-}
-
-/* The next sockets in a row; numbers without one end it. */
-static int
-send_sockets(struct body_ref *ref)
-{
-	const struct master *m = ref->master;
-	struct channel_message message;
-	int fds[CHANNEL_FDS_MAX];
-	int rc;
-
-	channel_init(&message, CHANNEL_LISTENERS);
-	message.generation = m->plan->generation;
-	while (ref->next_socket < m->listeners.count &&
-	    listeners_fd(&m->listeners, ref->next_socket, ref->index) < 0)
-		ref->next_socket++;
-	message.first = ref->next_socket;
-	while (message.count < CHANNEL_FDS_MAX) {
-		int fd = listeners_fd(&m->listeners,
-		    message.first + message.count, ref->index);
-
-		if (fd < 0)
-			break;
-		fds[message.count++] = fd;
-	}
-	if (message.count == 0)
-		return 0;
-	rc = channel_send(ref->channel_fd, &message, fds, message.count);
-	if (rc == 0)
-		ref->next_socket += message.count;
-	return rc;
-}
-
-/* What the worker has not acknowledged, as far as the channel takes it. */
-static int
-send_rest(struct body_ref *ref)
-{
-	const struct master *m = ref->master;
-	int rc;
-
-	if (ref->acknowledged == m->plan->generation ||
-	    m->phase != MASTER_SERVING)
-		return 0;
-	if (!ref->is_plan_sent) {
-		rc = send_plan(ref);
-		if (rc < 0)
-			return rc;
-		ref->is_plan_sent = true;
-	}
-	while (ref->next_socket < m->listeners.count) {
-		rc = send_sockets(ref);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int
-send_orders(struct body_ref *ref)
-{
-	const struct master *m = ref->master;
-	struct channel_message message;
-	uint64_t now = loop_now_ms(m->loop);
-	int rc;
-
-	channel_init(&message, CHANNEL_LEVEL);
-	message.first = CHANNEL_ALL;
-	message.level = m->level;
-	rc = channel_send(ref->channel_fd, &message, NULL, 0);
-	if (rc < 0 || m->phase == MASTER_SERVING)
-		return rc;
-	channel_init(&message,
-	    m->phase == MASTER_DRAINING ? CHANNEL_DRAIN : CHANNEL_STOP);
-	message.ms = m->stop_at_ms > now ? m->stop_at_ms - now : 0;
-	return channel_send(ref->channel_fd, &message, NULL, 0);
-}
-
 static void
 send_all(struct body_ref *ref)
 {
-	int rc = ref->is_told ? 0 : send_orders(ref);
+	int rc;
 
-	if (rc == 0)
-		ref->is_told = true;
-	if (rc == 0)
-		rc = send_rest(ref);
+	if (ref->channel_fd < 0)
+		return;
+	rc = outbox_send(ref);
 	/* Full: go on when there is room.  Too much in flight: courier_retry()
 	 * does.  Else the body is gone. */
 	ref->is_behind = rc < 0 && rc != -EAGAIN;
@@ -224,23 +140,45 @@ courier_retry(struct body_ref *ref)
 }
 
 void
-courier_order(struct body_ref *ref)
+courier_send(struct body_ref *ref)
 {
-	ref->is_told = false;
 	send_all(ref);
 }
 
 /* Receiving */
 
 static void
-on_hello(struct body_ref *ref, pid_t pid)
+on_follows(struct body_ref *ref, uint64_t generation)
+{
+	ref->follows = generation;
+	reload_on_worker(ref->master);
+}
+
+static void
+on_hello(struct body_ref *ref, const struct channel_message *message, pid_t pid)
 {
 	courier_greet(ref, pid);
 	access_check(ref);
-	ref->is_plan_sent = false;
-	ref->next_socket = 0;
-	ref->is_told = false;
+	outbox_repeat(ref);
 	send_all(ref);
+	on_follows(ref, message->generation);
+}
+
+static void
+on_ready(struct body_ref *ref, uint64_t generation)
+{
+	outbox_ready(ref, generation);
+	reload_on_worker(ref->master);
+}
+
+/* Make what a worker wrote a string. */
+static char *
+text_of(struct channel_message *message)
+{
+	message->text[message->text_length < CHANNEL_TEXT_MAX
+		? message->text_length
+		: CHANNEL_TEXT_MAX - 1] = '\0';
+	return log_printable(message->text);
 }
 
 static void
@@ -255,11 +193,8 @@ on_log(struct body_ref *ref, struct channel_message *message)
 		return;
 	}
 	ref->log_budget--;
-	message->text[message->text_length < CHANNEL_TEXT_MAX
-		? message->text_length
-		: CHANNEL_TEXT_MAX - 1] = '\0';
-	if (log_wants(level))
-		logger_write_worker(level, ref->index, message->text);
+	if (level <= ref->master->worker_level)
+		logger_write_worker(level, ref->index, text_of(message));
 }
 
 static void
@@ -269,11 +204,19 @@ on_message(struct body_ref *ref, struct channel_message *message,
 	channel_close_fds(extra, 0);
 	switch ((enum channel_type)message->type) {
 	case CHANNEL_HELLO:
-		on_hello(ref, extra->pid);
+		on_hello(ref, message, extra->pid);
 		break;
 	case CHANNEL_READY:
-		if (message->generation == ref->master->plan->generation)
-			ref->acknowledged = message->generation;
+		on_ready(ref, message->generation);
+		break;
+	case CHANNEL_REFUSED:
+		reload_on_refused(ref, message->generation, text_of(message));
+		break;
+	case CHANNEL_FOLLOWS:
+		on_follows(ref, message->generation);
+		break;
+	case CHANNEL_CLOSED:
+		closing_on_answer(ref, message->request, message->count);
 		break;
 	case CHANNEL_ACCESS:
 		access_wake(ref);
@@ -351,8 +294,6 @@ courier_close(struct body_ref *ref)
 		close(ref->channel_fd);
 	}
 	ref->channel_fd = -1;
-	ref->acknowledged = 0;
-	ref->is_plan_sent = false;
-	ref->is_told = false;
-	ref->next_socket = 0;
+	ref->follows = 0;
+	outbox_clear(ref);
 }

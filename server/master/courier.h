@@ -30,7 +30,7 @@ void courier_receive(struct body_ref *ref);
 /* Once a second: send what the kernel would not take (ETOOMANYREFS, memory). */
 void courier_retry(struct body_ref *ref);
 
-/* The log level or the phase has changed: tell the worker. */
-void courier_order(struct body_ref *ref);
+/* There is something new to say (outbox.h). */
+void courier_send(struct body_ref *ref);
 
 #endif

@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/attr.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "server/master/deaths.h"
 
@@ -64,16 +64,12 @@ say_death(const struct body_ref *ref)
 void
 deaths_lost(struct body_ref *ref)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
 	ref->respawns++;
 	ref->has_death = true;
 	ref->death = (struct body_death){
 	    .cause = DEATH_KILLED,
 	    .status = SIGKILL,
-	    .at_us =
-		(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000,
+	    .at_us = clock_epoch_us(),
 	};
 }
 

@@ -2,75 +2,120 @@
  * listeners - the public sockets; see listeners.h.
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "server/master/listener_explain.h"
 #include "server/master/listeners.h"
-#include "server/master/port_owner.h"
 #include "server/state/body.h"
 
-static int
-set_on(int fd, int level, int option)
-{
-	static const int on = 1;
+/* A step of a reload, for one group. */
+struct step {
+	struct listeners *listeners;
+	const struct plan *from; /* NULL: none */
+	const struct plan *to;
+	uint32_t number;
+	struct listener_group *group;
+	const struct plan_listener *row; /* in to */
+};
 
-	return setsockopt(fd, level, option, &on, sizeof(on)) < 0 ? -errno : 0;
+typedef int step_fn(const struct step *step);
+
+/* The row that wants socket number, or NULL. */
+static const struct plan_listener *
+row_for(const struct plan *plan, uint32_t number)
+{
+	const struct plan_listener *row;
+
+	if (number / 2 >= plan->listeners.count)
+		return NULL;
+	row = plan_listener(plan, number / 2);
+	return number % 2 < body_listener_sockets(row) ? row : NULL;
 }
 
-/* Accepted sockets inherit these (tcp(7), socket(7)). */
+/* One step for all groups of plan to; the first failure ends it. */
 static int
-set_tcp_options(int fd, const struct plan_listener *listener, int family)
+each_group(struct step *step, step_fn *run, char *why, size_t why_size)
 {
-	int rc = set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	struct listener_failure failure = {
+	    .listeners = step->listeners,
+	    .from = step->from,
+	    .to = step->to,
+	};
 
-	if (rc == 0)
-		rc = set_on(fd, SOL_SOCKET, SO_OOBINLINE);
-	if (rc == 0 && family == AF_INET6)
-		rc = set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-	if (rc == 0 && listener->nodelay)
-		rc = set_on(fd, IPPROTO_TCP, TCP_NODELAY);
-	return rc;
+	for (uint32_t n = 0; n < step->listeners->count; n++) {
+		step->row = row_for(step->to, n);
+		if (step->row == NULL)
+			continue;
+		step->number = n;
+		step->group = &step->listeners->groups[n];
+		failure.error = run(step);
+		if (failure.error == 0)
+			continue;
+		failure.number = n;
+		listener_explain(&failure, why, why_size);
+		return failure.error;
+	}
+	return 0;
 }
 
-/*
- * A member of the group.  The first is bound without SO_REUSEPORT, so that a
- * stranger who has the port is an error, and gets it before listen(); the
- * others need it to be bound at all (socket(7)).
- */
-static int
-bind_member(const struct plan_listener *listener, const struct addr *addr,
-    bool is_first)
-{
-	struct sockaddr_storage ss;
-	int length = addr_to_sockaddr(addr, &ss);
-	int fd;
-	int rc;
+/* Groups */
 
-	if (length < 0)
-		return length;
-	fd =
-	    socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	rc = set_tcp_options(fd, listener, ss.ss_family);
-	if (rc == 0 && !is_first)
-		rc = set_on(fd, SOL_SOCKET, SO_REUSEPORT);
-	if (rc == 0 && bind(fd, (struct sockaddr *)&ss, (socklen_t)length) < 0)
-		rc = -errno;
-	if (rc == 0 && is_first)
-		rc = set_on(fd, SOL_SOCKET, SO_REUSEPORT);
-	if (rc == 0)
-		return fd;
-	close(fd);
-	return rc;
+static void
+group_cut(struct listener_group *group, uint32_t count)
+{
+	while (group->count > count)
+		close(group->fds[--group->count]);
+}
+
+static void
+group_remove_file(struct listener_group *group)
+{
+	if (listener_file_is_at(&group->file, group->bound.path))
+		(void)unlink(group->bound.path);
+	group->file.inode = 0;
+}
+
+static void
+group_release(struct listener_group *group)
+{
+	group_cut(group, 0);
+	free(group->fds);
+	*group = (struct listener_group){.count = 0};
+}
+
+static int
+group_add(struct listener_group *group, int fd)
+{
+	int *fds = reallocarray(group->fds, group->count + 1, sizeof(int));
+
+	if (fds == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	group->fds = fds;
+	group->fds[group->count++] = fd;
+	return 0;
+}
+
+/* "*" is 0.0.0.0 and, as the second socket with the same port, [::]. */
+static void
+group_init(const struct step *step)
+{
+	struct listener_group *group = step->group;
+
+	group->bound = step->row->addr;
+	group->born = step->row->born;
+	group->settled = 0;
+	if (step->row->addr.kind != ADDR_ANY)
+		return;
+	memset(group->bound.ip, 0, sizeof(group->bound.ip));
+	group->bound.kind = step->number % 2 == 0 ? ADDR_TCP4 : ADDR_TCP6;
+	if (step->number % 2 == 1)
+		group->bound.port =
+		    step->listeners->groups[step->number - 1].bound.port;
 }
 
 static int
@@ -85,178 +130,217 @@ learn_port(struct listener_group *group)
 	return 0;
 }
 
-static int
-open_tcp_group(struct listener_group *group, const struct plan *plan)
+/* Is the address held by a group that this reload removes?  Then the two may
+ * stand side by side until it is gone. */
+static bool
+is_given_up(const struct step *step)
 {
-	const struct plan_listener *listener =
-	    plan_listener(plan, group->listener);
-	uint32_t workers = plan->workers;
+	const struct listeners *listeners = step->listeners;
+
+	for (uint32_t n = 0; n < listeners->count; n++) {
+		const struct listener_group *group = &listeners->groups[n];
+		const struct plan_listener *row = row_for(step->to, n);
+
+		if (group->settled > 0 &&
+		    (row == NULL || row->born != group->born) &&
+		    listener_overlaps(&group->bound, &step->group->bound))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The first member is bound without SO_REUSEPORT, so that a stranger who has
+ * the port is an error, and gets it before listen(); the others need it to be
+ * bound at all (socket(7)).
+ */
+static int
+bind_member(const struct step *step)
+{
+	struct listener_group *group = step->group;
+	bool is_first = group->count == 0;
+	int fd = listener_bind_tcp(step->row, &group->bound, !is_first);
+
+	if (fd == -EADDRINUSE && is_first && is_given_up(step))
+		fd = listener_bind_tcp(step->row, &group->bound, true);
+	if (fd < 0)
+		return fd;
+	fd = group_add(group, fd);
+	return fd == 0 && is_first ? learn_port(group) : fd;
+}
+
+/* Two paths of one configuration may be one file: what is bound and does not
+ * listen yet must not be taken for a socket that nobody uses. */
+static bool
+path_is_ours(const struct step *step)
+{
+	for (uint32_t n = 0; n < step->listeners->count; n++) {
+		if (listener_file_is_at(&step->listeners->groups[n].file,
+			step->group->bound.path))
+			return true;
+	}
+	return false;
+}
+
+static int
+bind_unix(const struct step *step)
+{
+	struct listener_group *group = step->group;
+	int fd;
+
+	if (path_is_ours(step))
+		return -EADDRINUSE;
+	fd = listener_bind_unix(step->row, &group->bound, &group->file);
+	return fd < 0 ? fd : group_add(group, fd);
+}
+
+static bool
+is_path(const struct listener_group *group)
+{
+	return group->bound.kind == ADDR_UNIX && group->bound.path[0] == '/';
+}
+
+/* The file of a listener that is kept. */
+static int
+touch_file(const struct step *step)
+{
+	const struct plan_listener *before =
+	    plan_listener(step->from, step->number / 2);
+	struct listener_group *group = step->group;
+
+	if ((before->mode == step->row->mode && before->uid == step->row->uid &&
+		before->gid == step->row->gid) ||
+	    !listener_file_is_at(&group->file, group->bound.path))
+		return 0;
+	group->is_touched = true;
+	return listener_file_set(group->bound.path, step->row, &group->before);
+}
+
+static int
+prepare_group(const struct step *step)
+{
+	struct listener_group *group = step->group;
+	bool is_new = group->settled == 0;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < workers; i++) {
-		int fd = bind_member(listener, &group->bound, i == 0);
-
-		if (fd < 0)
-			return fd;
-		group->fds[group->count++] = fd;
-		if (i == 0)
-			rc = learn_port(group);
-		if (rc < 0)
-			return rc;
+	if (is_new)
+		group_init(step);
+	if (group->bound.kind != ADDR_UNIX) {
+		while (rc == 0 && group->count < step->to->workers)
+			rc = bind_member(step);
+		return rc;
 	}
-	for (uint32_t i = 0; i < workers; i++) {
-		if (listen(group->fds[i], (int)listener->backlog) < 0)
+	if (is_new)
+		return bind_unix(step);
+	return is_path(group) ? touch_file(step) : 0;
+}
+
+static int
+listen_group(const struct step *step)
+{
+	struct listener_group *group = step->group;
+
+	for (uint32_t i = group->settled; i < group->count; i++) {
+		if (listen(group->fds[i], (int)step->row->backlog) < 0)
 			return -errno;
 	}
 	return 0;
 }
 
-/* A socket's file that nobody listens on is replaced; nothing else is. */
-static int
-clear_path(const struct sockaddr_un *sun, socklen_t length)
-{
-	struct stat st;
-	int fd;
-	int rc = 0;
+/* All */
 
-	if (sun->sun_path[0] == '\0' || lstat(sun->sun_path, &st) < 0)
+static int
+make_room(struct listeners *listeners, const struct plan *plan)
+{
+	uint32_t count = 2 * plan->listeners.count;
+	struct listener_group *groups;
+
+	if (count <= listeners->count)
 		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)sun, length) == 0 ||
-	    errno != ECONNREFUSED)
-		rc = -EADDRINUSE;
-	close(fd);
-	if (rc == 0 && unlink(sun->sun_path) < 0)
-		rc = -errno;
-	return rc;
-}
-
-static int
-set_file(struct listener_group *group, const struct plan_listener *listener,
-    const char *path)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return -errno;
-	group->file_dev = st.st_dev;
-	group->file_ino = st.st_ino;
-	if (listener->uid != PLAN_NO_ID || listener->gid != PLAN_NO_ID) {
-		/* An id of -1 is left alone (chown(2)). */
-		if (lchown(path, listener->uid, listener->gid) < 0)
-			return -errno;
-	}
-	return chmod(path, listener->mode) < 0 ? -errno : 0;
-}
-
-static int
-open_unix(struct listener_group *group, const struct plan_listener *listener)
-{
-	struct sockaddr_storage ss;
-	const struct sockaddr_un *sun = (const struct sockaddr_un *)&ss;
-	int length = addr_to_sockaddr(&group->bound, &ss);
-	mode_t mask;
-	int rc;
-	int fd;
-
-	if (length < 0)
-		return length;
-	rc = clear_path(sun, (socklen_t)length);
-	if (rc < 0)
-		return rc;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	group->fds[group->count++] = fd;
-	/* Nobody connects before owner and mode are what they shall be. */
-	mask = umask(0777);
-	rc = bind(fd, (struct sockaddr *)&ss, (socklen_t)length) < 0 ? -errno
-								     : 0;
-	(void)umask(mask);
-	if (rc == 0 && sun->sun_path[0] != '\0')
-		rc = set_file(group, listener, sun->sun_path);
-	if (rc == 0 && listen(fd, (int)listener->backlog) < 0)
-		rc = -errno;
-	return rc;
-}
-
-static void
-describe_owner(const struct addr *addr, char *text, size_t size)
-{
-	char name[128];
-	pid_t pid = port_owner(addr, name, sizeof(name));
-
-	if (pid == getpid())
-		(void)snprintf(text, size,
-		    "; another listener of this configuration has it");
-	else if (pid != 0 && strncmp(name, "srvd: ", strlen("srvd: ")) == 0)
-		(void)snprintf(text, size,
-		    "; it is held by %s (process %d), of a srvd that runs or "
-		    "whose master was killed: then end its holders first, "
-		    "and its workers, with SIGKILL",
-		    name, pid);
-	else if (pid != 0)
-		(void)snprintf(text, size, "; it is held by %s (process %d)",
-		    name, pid);
-}
-
-static void
-explain(const struct plan *plan, const struct listener_group *group, int rc,
-    char *why, size_t why_size)
-{
-	const struct plan_listener *listener =
-	    plan_listener(plan, group->listener);
-	const char *service =
-	    plan_string(plan, plan_service(plan, listener->service)->name);
-	char owner[384] = "";
-
-	if (rc == -EADDRINUSE)
-		describe_owner(&group->bound, owner, sizeof(owner));
-	if (rc == -EEXIST)
-		(void)snprintf(why, why_size,
-		    "service %s can't listen on %s: there is a file of "
-		    "another kind at that path, which is not replaced",
-		    service, plan_string(plan, listener->text));
-	else
-		(void)snprintf(why, why_size,
-		    "service %s can't listen on %s: %s%s", service,
-		    plan_string(plan, listener->text), strerror(-rc), owner);
-}
-
-/* "*" is 0.0.0.0 and, as the second socket with the same port, [::]. */
-static void
-group_init(struct listeners *listeners, const struct plan *plan,
-    uint32_t number)
-{
-	struct listener_group *group = &listeners->groups[number];
-	const struct plan_listener *listener = plan_listener(plan, number / 2);
-
-	group->listener = number / 2;
-	group->bound = listener->addr;
-	if (listener->addr.kind != ADDR_ANY)
-		return;
-	memset(group->bound.ip, 0, sizeof(group->bound.ip));
-	group->bound.kind = number % 2 == 0 ? ADDR_TCP4 : ADDR_TCP6;
-	if (number % 2 == 1)
-		group->bound.port = listeners->groups[number - 1].bound.port;
-}
-
-static int
-group_open(struct listener_group *group, const struct plan *plan)
-{
-	const struct plan_listener *listener =
-	    plan_listener(plan, group->listener);
-
-	group->fds = calloc(plan->workers, sizeof(int));
-	if (group->fds == NULL)
+	groups = reallocarray(listeners->groups, count, sizeof(*groups));
+	if (groups == NULL)
 		return -ENOMEM;
-	if (group->bound.kind == ADDR_UNIX)
-		return open_unix(group, listener);
-	return open_tcp_group(group, plan);
+	memset(groups + listeners->count, 0,
+	    (count - listeners->count) * sizeof(*groups));
+	listeners->groups = groups;
+	listeners->count = count;
+	return 0;
+}
+
+int
+listeners_prepare(struct listeners *listeners, const struct plan *from,
+    const struct plan *to, char *why, size_t why_size)
+{
+	struct step step = {.listeners = listeners, .from = from, .to = to};
+	int rc = make_room(listeners, to);
+
+	if (rc == 0)
+		rc = each_group(&step, prepare_group, why, why_size);
+	if (rc < 0)
+		listeners_abort(listeners);
+	return rc;
+}
+
+int
+listeners_listen(struct listeners *listeners, const struct plan *from,
+    const struct plan *to, char *why, size_t why_size)
+{
+	struct step step = {.listeners = listeners, .from = from, .to = to};
+
+	return each_group(&step, listen_group, why, why_size);
+}
+
+void
+listeners_abort(struct listeners *listeners)
+{
+	for (uint32_t n = 0; n < listeners->count; n++) {
+		struct listener_group *group = &listeners->groups[n];
+
+		if (group->is_touched)
+			listener_file_put_back(group->bound.path,
+			    &group->before);
+		group->is_touched = false;
+		if (group->settled == 0) {
+			group_remove_file(group);
+			group_release(group);
+		} else {
+			group_cut(group, group->settled);
+		}
+	}
+}
+
+static int
+commit_group(const struct step *step)
+{
+	struct listener_group *group = step->group;
+
+	for (uint32_t i = 0; i < group->settled; i++)
+		listener_set_options(group->fds[i], step->row);
+	group->settled = group->count;
+	group->is_touched = false;
+	return 0;
+}
+
+void
+listeners_commit(struct listeners *listeners, const struct plan *to)
+{
+	struct step step = {.listeners = listeners, .to = to};
+
+	(void)!each_group(&step, commit_group, NULL, 0);
+}
+
+void
+listeners_retire(struct listeners *listeners, const struct plan *plan)
+{
+	for (uint32_t n = 0; n < listeners->count; n++) {
+		struct listener_group *group = &listeners->groups[n];
+		const struct plan_listener *row = row_for(plan, n);
+
+		if (row != NULL && row->born == group->born)
+			continue;
+		group_remove_file(group);
+		group_release(group);
+	}
 }
 
 int
@@ -265,24 +349,18 @@ listeners_open(struct listeners *listeners, const struct plan *plan, char *why,
 {
 	int rc;
 
-	listeners->count = 2 * plan->listeners.count;
-	listeners->groups =
-	    calloc(listeners->count + 1, sizeof(*listeners->groups));
-	if (listeners->groups == NULL)
-		return -ENOMEM;
-	for (uint32_t n = 0; n < listeners->count; n++) {
-		if (n % 2 >= body_listener_sockets(plan_listener(plan, n / 2)))
-			continue;
-		group_init(listeners, plan, n);
-		rc = group_open(&listeners->groups[n], plan);
-		if (rc == 0)
-			continue;
-		explain(plan, &listeners->groups[n], rc, why, why_size);
-		listeners_remove_files(listeners);
-		listeners_release(listeners);
-		return rc;
+	*listeners = (struct listeners){.count = 0};
+	rc = listeners_prepare(listeners, NULL, plan, why, why_size);
+	if (rc == 0) {
+		rc = listeners_listen(listeners, NULL, plan, why, why_size);
+		if (rc < 0)
+			listeners_abort(listeners);
 	}
-	return 0;
+	if (rc < 0)
+		listeners_release(listeners);
+	else
+		listeners_commit(listeners, plan);
+	return rc;
 }
 
 int
@@ -302,38 +380,22 @@ listeners_fd(const struct listeners *listeners, uint32_t number,
 void
 listeners_close(struct listeners *listeners)
 {
-	for (uint32_t n = 0; n < listeners->count; n++) {
-		struct listener_group *group = &listeners->groups[n];
-
-		while (group->count > 0)
-			close(group->fds[--group->count]);
-	}
+	for (uint32_t n = 0; n < listeners->count; n++)
+		group_cut(&listeners->groups[n], 0);
 }
 
 void
 listeners_remove_files(struct listeners *listeners)
 {
-	struct stat st;
-
-	for (uint32_t n = 0; n < listeners->count; n++) {
-		struct listener_group *group = &listeners->groups[n];
-
-		if (group->file_ino != 0 &&
-		    lstat(group->bound.path, &st) == 0 &&
-		    st.st_ino == group->file_ino &&
-		    st.st_dev == group->file_dev)
-			(void)unlink(group->bound.path);
-		group->file_ino = 0;
-	}
+	for (uint32_t n = 0; n < listeners->count; n++)
+		group_remove_file(&listeners->groups[n]);
 }
 
 void
 listeners_release(struct listeners *listeners)
 {
-	listeners_close(listeners);
 	for (uint32_t n = 0; n < listeners->count; n++)
-		free(listeners->groups[n].fds);
+		group_release(&listeners->groups[n]);
 	free(listeners->groups);
-	listeners->groups = NULL;
-	listeners->count = 0;
+	*listeners = (struct listeners){.count = 0};
 }

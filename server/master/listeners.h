@@ -6,38 +6,63 @@
  * descriptor of each, so that neither a dead worker's queue nor the group
  * ever loses one.
  *
+ * A reload prepares (binds what is new), then listens and commits, or aborts;
+ * when all workers follow, what was removed is retired.
+ *
  * Runs in: master.
+ *
+ * Invariants
+ *  I1  A number has one group at most: a plan gives a listener's row to
+ *      another address only if it was empty in the plan before (P2).
+ *  I2  The first settled members of a group belong to the plan in force (or,
+ *      until it is retired, to the one before); the others are prepared.
  */
 #ifndef SRVD_MASTER_LISTENERS_H
 #define SRVD_MASTER_LISTENERS_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "common/addr.h"
 #include "common/attr.h"
+#include "server/master/listener_bind.h"
 #include "server/state/plan.h"
 
 /* One socket address: of socket number n in the bodies' tables. */
 struct listener_group {
 	struct addr bound; /* with the port the kernel chose */
-	uint32_t listener; /* index in the plan */
 	int *fds;          /* one a worker; a shared one alone in fds[0] */
 	uint32_t count;    /* 0: no such socket */
-	dev_t file_dev;    /* of a Unix-domain socket's file */
-	ino_t file_ino;
+	uint32_t settled;  /* I2 */
+	uint64_t born;     /* its row's */
+	struct listener_file file;     /* of a Unix-domain socket */
+	struct listener_access before; /* the file's, if is_touched */
+	bool is_touched;               /* prepare changed the file */
 };
 
 struct listeners {
 	struct listener_group *groups; /* by socket number */
-	uint32_t count;                /* 2 a listener of the plan */
+	uint32_t count;                /* none at or past it was ever used */
 };
 
 /* Bind and listen on all of the plan.  Returns 0, or -errno with a sentence
  * in why; nothing is left open or bound then. */
 must_check int listeners_open(struct listeners *listeners,
     const struct plan *plan, char *why, size_t why_size);
+
+/*
+ * Bind what to has and from (NULL: nothing) has not, without listening, and
+ * give files their new owner and mode.  On failure all is as before.
+ */
+must_check int listeners_prepare(struct listeners *listeners,
+    const struct plan *from, const struct plan *to, char *why, size_t why_size);
+/* Listen on what is prepared.  On failure it is still to be aborted. */
+must_check int listeners_listen(struct listeners *listeners,
+    const struct plan *from, const struct plan *to, char *why, size_t why_size);
+void listeners_abort(struct listeners *listeners);
+void listeners_commit(struct listeners *listeners, const struct plan *to);
+/* Close what plan, the one in force, does not have. */
+void listeners_retire(struct listeners *listeners, const struct plan *plan);
 
 /* The socket of a number for a worker; -1 if there is none. */
 int listeners_fd(const struct listeners *listeners, uint32_t number,

@@ -9,30 +9,25 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/attr.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/title.h"
 #include "common/version.h"
 #include "server/config/config.h"
+#include "server/master/courier.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
+#include "server/master/outbox.h"
+#include "server/master/reload.h"
+#include "server/state/channel.h"
 
 /* What a stop may take beyond its drain timeout before it is forced. */
 #define STOP_GRACE_MS 3000
 
 static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
-
-static uint64_t
-clock_ms(clockid_t clock)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* Stopping */
 
@@ -74,10 +69,69 @@ master_stop(struct master *m, uint64_t drain_ms)
 			 "timeout is over drain_timeout_ms=%llu",
 		    (unsigned long long)drain_ms);
 	m->phase = phase;
+	reload_stop(m);
 	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
 	loop_timer_set(m->loop, &m->stop_timer, drain_ms + STOP_GRACE_MS);
 	bodies_tell(m);
 	listeners_close(&m->listeners);
+}
+
+/* The log */
+
+static void
+tell_level(struct master *m)
+{
+	enum log_level most = m->level;
+
+	for (uint32_t i = 0; i < m->plan->services.count; i++) {
+		if (m->service_levels[i] != MASTER_NO_LEVEL &&
+		    m->service_levels[i] > most)
+			most = (enum log_level)m->service_levels[i];
+	}
+	m->worker_level = most;
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		outbox_level_changed(&m->bodies.refs[i]);
+		courier_send(&m->bodies.refs[i]);
+	}
+}
+
+void
+master_set_level(struct master *m, enum log_level level, uint32_t service)
+{
+	if (service == CHANNEL_ALL) {
+		memset(m->service_levels, MASTER_NO_LEVEL,
+		    sizeof(m->service_levels));
+		m->level = level;
+		log_set_level(level);
+	} else if (service < m->plan->services.count) {
+		m->service_levels[service] = (uint8_t)level;
+	}
+	tell_level(m);
+}
+
+void
+master_reopen_logs(struct master *m)
+{
+	(void)m;
+	logger_reopen();
+}
+
+/* A level that was set at run time stays, unless the configuration's has
+ * changed, or its service has gone. */
+void
+master_on_commit(struct master *m, const struct plan *old)
+{
+	const struct plan *plan = m->plan;
+
+	for (uint32_t i = 0; i < plan->services.count; i++) {
+		if (plan_service(plan, i)->state != ROW_ACTIVE)
+			m->service_levels[i] = MASTER_NO_LEVEL;
+	}
+	if (old->log.level != plan->log.level && !m->level_is_fixed)
+		master_set_level(m, (enum log_level)plan->log.level,
+		    CHANNEL_ALL);
+	else
+		tell_level(m);
 }
 
 /* Signals */
@@ -94,11 +148,10 @@ on_signal(struct master *m, int sig)
 		master_stop(m, 0);
 		break;
 	case SIGHUP:
-		log_warn("SIGHUP ignored: this version can't reload; restart "
-			 "to apply a changed configuration");
+		reload_on_signal(m);
 		break;
 	case SIGUSR1:
-		logger_reopen();
+		master_reopen_logs(m);
 		break;
 	default:
 		bodies_reap(m);
@@ -160,7 +213,7 @@ load_plan(struct master *m, const struct master_options *options)
 	struct config_request request = {
 	    .path = options->config_path,
 	    .generation = 1,
-	    .nofile = raise_nofile(),
+	    .nofile = m->nofile,
 	};
 	struct config_result result;
 
@@ -178,7 +231,10 @@ load_plan(struct master *m, const struct master_options *options)
 	result.plan = NULL;
 	result.plan_fd = -1;
 	config_result_release(&result);
-	m->loaded_at_us = clock_ms(CLOCK_REALTIME) * 1000;
+	m->last_generation = request.generation;
+	m->loaded_at_us = clock_epoch_us();
+	m->reload_ok = true;
+	m->reload_at_us = m->loaded_at_us;
 	return m->plan == NULL ? -EINVAL : 0;
 }
 
@@ -190,8 +246,11 @@ open_log(struct master *m, const struct master_options *options, char *why,
 
 	if (rc < 0)
 		return rc;
-	m->level = options->verbose > 0 ? LEVEL_DEBUG
-					: (enum log_level)m->plan->log.level;
+	m->level_is_fixed = options->verbose > 0;
+	m->level = m->level_is_fixed ? LEVEL_DEBUG
+				     : (enum log_level)m->plan->log.level;
+	m->worker_level = m->level;
+	memset(m->service_levels, MASTER_NO_LEVEL, sizeof(m->service_levels));
 	log_open(logger_write, m->level);
 	return 0;
 }
@@ -227,6 +286,8 @@ open_all(struct master *m, const struct master_options *options, char *why,
 		rc = watch_signals(m);
 	if (rc == 0)
 		rc = open_board(m);
+	if (rc == 0)
+		rc = reload_open(m);
 	if (rc < 0)
 		return rc;
 	rc = listeners_open(&m->listeners, m->plan, why, why_size);
@@ -238,6 +299,7 @@ open_all(struct master *m, const struct master_options *options, char *why,
 static void
 close_all(struct master *m)
 {
+	reload_close(m);
 	bodies_release(m);
 	if (m->control != NULL)
 		control_close(m->control);
@@ -282,8 +344,11 @@ master_run(const struct master_options *options)
 {
 	struct master m = {
 	    .plan_fd = -1,
+	    .next_fd = -1,
+	    .config_path = options->config_path,
+	    .nofile = raise_nofile(),
 	    .drops = geteuid() == 0,
-	    .started_ms = clock_ms(CLOCK_MONOTONIC),
+	    .started_ms = clock_monotonic_ms(),
 	};
 	char why[640] = "";
 	int rc;

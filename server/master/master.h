@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/log.h"
 #include "server/master/bodies.h"
+#include "server/master/closing.h"
 #include "server/master/control.h"
 #include "server/master/listeners.h"
 #include "server/master/loop.h"
@@ -30,11 +32,25 @@ enum master_phase {
 	MASTER_STOPPING, /* waits for nothing */
 };
 
+/* No level of its own. */
+#define MASTER_NO_LEVEL UINT8_MAX
+
 struct master {
 	struct loop *loop;
 	const struct plan *plan; /* in force */
 	int plan_fd;
+	const struct plan *next; /* being prepared (reload.c), or NULL */
+	int next_fd;
+	uint64_t last_generation; /* the last that a worker was sent */
+	const char *config_path;
+	uint64_t nofile; /* hard limit on descriptors of a process */
+
 	enum log_level level;
+	bool level_is_fixed; /* by -v */
+	/* Set at run time, or MASTER_NO_LEVEL. */
+	uint8_t service_levels[PLAN_SERVICES_MAX];
+	enum log_level worker_level; /* the most that workers may log */
+
 	bool drops; /* started as root: everything else gives that up */
 
 	int board_fd;      /* can write */
@@ -45,6 +61,8 @@ struct master {
 	struct listeners listeners;
 	struct bodies bodies;
 	struct control *control;
+	struct reload *reload;
+	struct closing_round closing;
 
 	enum master_phase phase;
 	uint64_t stop_at_ms; /* when draining ends, by the loop's clock */
@@ -53,6 +71,9 @@ struct master {
 
 	uint64_t started_ms;   /* CLOCK_MONOTONIC */
 	uint64_t loaded_at_us; /* since the epoch */
+	bool reload_ok;        /* what came of the last load or reload */
+	uint64_t reload_at_us;
+	char reload_message[640];
 };
 
 /* Serve until told to stop.  Returns the program's exit status. */
@@ -60,6 +81,17 @@ int master_run(const struct master_options *options);
 
 /* Stop: after at most drain_ms, 0: at once.  May be called again to hurry. */
 void master_stop(struct master *m, uint64_t drain_ms);
+
+/*
+ * Log this level and what is graver: all (CHANNEL_ALL), which ends what was
+ * said of single services, or connections of the service of this row.
+ */
+void master_set_level(struct master *m, enum log_level level, uint32_t service);
+/* The files of the log were rotated. */
+void master_reopen_logs(struct master *m);
+
+/* A reload has put m->plan in the place of old. */
+void master_on_commit(struct master *m, const struct plan *old);
 
 /* All bodies have ended (bodies.c says so while stopping). */
 void master_on_empty(struct master *m);

@@ -13,11 +13,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/attr.h"
 #include "server/config/config.h"
 
+struct body_ref;
 struct master;
+struct reload;
 
 /* One thing that the reload changes, or would. */
 struct reload_change {
@@ -53,5 +56,23 @@ must_check int reload_begin(struct master *m, bool dry_run,
 
 /* Whoever waits with arg has gone; the reload goes on. */
 void reload_forget(struct master *m, const void *arg);
+
+/* The master's own: before and after everything else of this. */
+must_check int reload_open(struct master *m);
+void reload_close(struct master *m);
+
+/* SIGHUP: one now, or, if one is under way, after it. */
+void reload_on_signal(struct master *m);
+/* The gateway stops: give up what is not in force yet. */
+void reload_stop(struct master *m);
+
+/* What happens meanwhile. */
+/* Is pid the configuration's child, which has just been reaped? */
+bool reload_on_child(struct master *m, pid_t pid, int status);
+/* A worker has said what it has or follows, or a body has ended. */
+void reload_on_worker(struct master *m);
+/* A worker can't follow generation; text is printable. */
+void reload_on_refused(struct body_ref *ref, uint64_t generation,
+    const char *text);
 
 #endif

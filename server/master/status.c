@@ -3,8 +3,8 @@
  */
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "server/master/deaths.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
@@ -28,15 +28,6 @@ master_bodies(const struct master *m)
 	return &m->bodies;
 }
 
-static uint64_t
-monotonic_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Workers write these: any number may stand there, and the protocol's
  * integers are signed. */
 static uint64_t
@@ -57,15 +48,25 @@ sum(uint64_t a, uint64_t b)
 	return (a + b) & INT64_MAX;
 }
 
+/* What the name that has the row now has counted.  A worker that lies may let
+ * its counters go back. */
+static uint64_t
+since(uint64_t value, const _Atomic uint64_t *base)
+{
+	uint64_t before = counter(base);
+
+	return value > before ? value - before : 0;
+}
+
 void
 status_gateway(const struct master *m, struct gateway_status *status)
 {
 	*status = (struct gateway_status){
-	    .uptime_s = (monotonic_ms() - m->started_ms) / 1000,
+	    .uptime_s = (clock_monotonic_ms() - m->started_ms) / 1000,
 	    .loaded_at_us = m->loaded_at_us,
-	    .reload_ok = true,
-	    .reload_at_us = m->loaded_at_us,
-	    .reload_message = "",
+	    .reload_ok = m->reload_ok,
+	    .reload_at_us = m->reload_at_us,
+	    .reload_message = m->reload_message,
 	    .workers = m->bodies.count,
 	};
 }
@@ -75,7 +76,7 @@ worker_state(const struct master *m, const struct body_ref *ref)
 {
 	if (m->phase != MASTER_SERVING)
 		return "retiring";
-	if (ref->worker_pid != 0 && ref->acknowledged == m->plan->generation)
+	if (ref->worker_pid != 0 && ref->follows == m->plan->generation)
 		return "running";
 	return "waiting";
 }
@@ -122,6 +123,8 @@ void
 status_service(const struct master *m, uint32_t service,
     struct service_status *status)
 {
+	const struct board_base *base = &m->board.head->services[service];
+
 	memset(status, 0, sizeof(*status));
 	for (uint32_t i = 0; i < m->bodies.count; i++) {
 		const struct board_service *row =
@@ -132,12 +135,16 @@ status_service(const struct master *m, uint32_t service,
 		    sum(status->accepted, counter(&row->accepted));
 		status->refused = sum(status->refused, counter(&row->refused));
 	}
+	status->accepted = since(status->accepted, &base->accepted);
+	status->refused = since(status->refused, &base->failed);
 }
 
 void
 status_backend(const struct master *m, uint32_t backend,
     struct backend_status *status)
 {
+	const struct board_base *base = &m->board.head->backends[backend];
+
 	*status = (struct backend_status){.state = "up", .admin = "ready"};
 	for (uint32_t i = 0; i < m->bodies.count; i++) {
 		const struct board_backend *row =
@@ -148,6 +155,8 @@ status_backend(const struct master *m, uint32_t backend,
 		    sum(status->accepted, counter(&row->accepted));
 		status->failed = sum(status->failed, counter(&row->failed));
 	}
+	status->accepted = since(status->accepted, &base->accepted);
+	status->failed = since(status->failed, &base->failed);
 }
 
 static void
@@ -162,6 +171,22 @@ add_row(const struct board_row *row, struct totals_status *status)
 	    sum(status->log_dropped, counter(&row->log_dropped));
 }
 
+/* Of all names that a row ever had: totals never go back. */
+static void
+add_counters(const struct master *m, const struct board_row *row,
+    struct totals_status *status)
+{
+	for (uint32_t s = 0; s < m->plan->services.count; s++) {
+		status->accepted =
+		    sum(status->accepted, counter(&row->services[s].accepted));
+		status->refused =
+		    sum(status->refused, counter(&row->services[s].refused));
+	}
+	for (uint32_t b = 0; b < m->plan->backends.count; b++)
+		status->failed_dials = sum(status->failed_dials,
+		    counter(&row->backends[b].failed));
+}
+
 void
 status_totals(const struct master *m, struct totals_status *status)
 {
@@ -171,18 +196,6 @@ status_totals(const struct master *m, struct totals_status *status)
 		deaths_look(&m->bodies.refs[i]);
 		status->deaths += m->bodies.refs[i].respawns;
 	}
-	for (uint32_t s = 0; s < m->plan->services.count; s++) {
-		struct service_status service;
-
-		status_service(m, s, &service);
-		status->accepted = sum(status->accepted, service.accepted);
-		status->refused = sum(status->refused, service.refused);
-	}
-	for (uint32_t b = 0; b < m->plan->backends.count; b++) {
-		struct backend_status backend;
-
-		status_backend(m, b, &backend);
-		status->failed_dials =
-		    sum(status->failed_dials, backend.failed);
-	}
+	for (uint32_t i = 0; i < m->bodies.count; i++)
+		add_counters(m, board_row(&m->board, i), status);
 }

@@ -7,7 +7,7 @@
 #define SLOTS_A_ROUND 512
 
 void
-closing_begin(struct worker *w, const struct channel_message *message)
+closing_order(struct worker *w, const struct channel_message *message)
 {
 	struct body_closing *count = &w->head->closing;
 	struct closing *closing = &w->closing;

@@ -17,7 +17,7 @@
 #include "server/worker/worker.h"
 
 /* Begin, or begin again, what the message asks for. */
-void closing_begin(struct worker *w, const struct channel_message *message);
+void closing_order(struct worker *w, const struct channel_message *message);
 
 /* The next portion; true when it was the last one of a request. */
 must_check bool closing_run(struct worker *w);

@@ -109,7 +109,7 @@ obey(struct worker *w, const struct channel_message *message,
 		levels_set(w, message->first, message->level);
 		break;
 	case CHANNEL_CLOSE:
-		closing_begin(w, message);
+		closing_order(w, message);
 		break;
 	case CHANNEL_DRAIN:
 		drain(w, message->ms);

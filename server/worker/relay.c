@@ -3,25 +3,18 @@
  */
 #include <sys/epoll.h>
 
-#include "common/tcp_options.h"
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
 #include "server/worker/flow.h"
 #include "server/worker/interest.h"
 #include "server/worker/relay.h"
 #include "server/worker/tcp.h"
+#include "server/worker/timeouts.h"
 
 /* While a reset waits for the bytes before it to be acknowledged; the limit
  * is for a peer that takes nothing any more. */
 #define RESET_POLL_MS  20
 #define RESET_LIMIT_MS 5000
-
-/* One whose service or backend was removed with on_remove = drain is closed
- * when no byte has moved for so long. */
-#define DRAIN_IDLE_MS 1000
-
-/* A connection that has lasted so long gets keepalive probes. */
-#define LASTING_MS 1000
 
 #define BIT(direction) (1u << (direction))
 #define BOTH           (BIT(FLOW_UP) | BIT(FLOW_DOWN))
@@ -61,91 +54,11 @@ ends_of(const struct slot *slot, enum direction direction, uint32_t events)
 
 /* Time */
 
-static bool
-is_half_closed(const struct slot *slot)
-{
-	return slot->builtin == 0 &&
-	    (slot->flows[FLOW_UP].state != FLOW_OPEN ||
-		slot->flows[FLOW_DOWN].state != FLOW_OPEN);
-}
-
-/* When a removed service's connection has drained; 0: it need not.  Bytes
- * that wait for a slow reader are no idleness. */
-static uint64_t
-drain_deadline(const struct worker *w, const struct slot *slot)
-{
-	uint64_t due = slot->active_ms + DRAIN_IDLE_MS;
-
-	if (conn_on_remove(w, slot) != ON_REMOVE_DRAIN)
-		return 0;
-	if (due <= w->now_ms &&
-	    (flow_is_blocked(&slot->flows[FLOW_UP]) ||
-		flow_is_blocked(&slot->flows[FLOW_DOWN])))
-		due = w->now_ms + DRAIN_IDLE_MS;
-	return due;
-}
-
-/* When the connection has been silent for too long; 0: never. */
-static uint64_t
-idle_deadline(const struct worker *w, const struct slot *slot)
-{
-	const struct plan_service *service = conn_service(w, slot);
-	uint64_t timeout = is_half_closed(slot)
-	    ? service->half_closed_timeout_ms
-	    : service->idle_timeout_ms;
-
-	return timeout == 0 ? 0 : slot->active_ms + timeout;
-}
-
-/* The earlier of two times; 0 is never. */
-static uint64_t
-earlier(uint64_t a, uint64_t b)
-{
-	if (a == 0 || b == 0)
-		return a + b;
-	return a < b ? a : b;
-}
-
-/* Keepalive probes matter to a connection that lasts, and cost those that
- * don't (two calls, and a timer in the kernel): they are set after a while. */
-static bool
-needs_keepalive(const struct worker *w, const struct slot *slot)
-{
-	return (slot->side_flags[SIDE_CLIENT] & SIDE_LASTING) == 0 &&
-	    conn_service(w, slot)->keepalive_ms != 0;
-}
-
-static void
-set_keepalive(const struct worker *w, struct slot *slot)
-{
-	if (!needs_keepalive(w, slot))
-		return;
-	slot->side_flags[SIDE_CLIENT] |= SIDE_LASTING;
-	for (unsigned side = 0; side < SIDES; side++) {
-		if (slot->fd[side] != 0 &&
-		    conn_side_is_tcp(slot, (enum side)side))
-			tcp_keepalive(slot->fd[side],
-			    conn_service(w, slot)->keepalive_ms);
-	}
-}
-
-/* When to look at it next; 0: when something happens. */
-static uint64_t
-next_look(const struct worker *w, const struct slot *slot)
-{
-	uint64_t due;
-
-	if (slot->state == CONN_RESETTING)
-		return w->now_ms + RESET_POLL_MS;
-	due = earlier(idle_deadline(w, slot), drain_deadline(w, slot));
-	return needs_keepalive(w, slot) ? earlier(due, w->now_ms + LASTING_MS)
-					: due;
-}
-
 static void
 set_timer(struct worker *w, const struct slot *slot)
 {
-	uint64_t due = next_look(w, slot);
+	uint64_t due = slot->state == CONN_RESETTING ? w->now_ms + RESET_POLL_MS
+						     : timeouts_next(w, slot);
 
 	if (due != 0)
 		timers_set(&w->timers, worker_slot_number(w, slot), due);
@@ -292,7 +205,7 @@ static void
 advance(struct worker *w, struct slot *slot, unsigned directions,
     uint32_t events)
 {
-	bool was_half_closed = is_half_closed(slot);
+	bool was_half_closed = timeouts_is_half_closed(slot);
 
 	for (unsigned d = 0; d < 2; d++) {
 		if ((directions & BIT(d)) != 0 &&
@@ -305,7 +218,7 @@ advance(struct worker *w, struct slot *slot, unsigned directions,
 		conn_close(w, slot, REASON_ERROR, END_RESET);
 		return;
 	}
-	if (!was_half_closed && is_half_closed(slot))
+	if (!was_half_closed && timeouts_is_half_closed(slot))
 		set_timer(w, slot);
 }
 
@@ -360,27 +273,20 @@ relay_on_event(struct worker *w, struct slot *slot, enum side side,
 	    directions == BIT(side) ? events : EPOLLPRI);
 }
 
-static bool
-is_past(const struct worker *w, uint64_t due_ms)
-{
-	return due_ms != 0 && due_ms <= w->now_ms;
-}
-
 void
 relay_on_timer(struct worker *w, struct slot *slot)
 {
+	enum close_reason reason;
+
 	if (slot->state == CONN_RESETTING) {
 		if (pass_reset_on(w, slot))
 			set_timer(w, slot);
 		return;
 	}
-	set_keepalive(w, slot);
-	if (is_past(w, idle_deadline(w, slot)))
-		conn_close(w, slot,
-		    is_half_closed(slot) ? REASON_HALF_CLOSED : REASON_IDLE,
-		    END_SHUTDOWN);
-	else if (is_past(w, drain_deadline(w, slot)))
-		conn_close(w, slot, REASON_REMOVED, END_SHUTDOWN);
+	timeouts_keepalive(w, slot);
+	reason = timeouts_reason(w, slot);
+	if (reason != REASON_NONE)
+		conn_close(w, slot, reason, END_SHUTDOWN);
 	else
 		set_timer(w, slot);
 }
@@ -395,7 +301,7 @@ relay_review(struct worker *w, struct slot *slot)
 		return;
 	}
 	/* A timer that is too early now is set again when it fires. */
-	due = next_look(w, slot);
+	due = timeouts_next(w, slot);
 	if (due != 0)
 		timers_hasten(&w->timers, worker_slot_number(w, slot), due);
 }

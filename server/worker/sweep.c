@@ -292,6 +292,8 @@ close_culprit(struct sweep *s)
 	struct worker *w = s->w;
 	struct slot *slot = worker_slot(w, s->number);
 
+	if (slot->state != CONN_FREE)
+		closing_recover(w, slot->reason);
 	/* One that was hardly accepted, or as good as closed. */
 	if (slot->state == CONN_ACCEPTING || slot->state == CONN_CLOSING) {
 		w->head->death.culprit = slot->id;

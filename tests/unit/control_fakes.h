@@ -10,10 +10,13 @@
 
 #include <signal.h>
 
+#include "common/log.h"
 #include "tests/unit/control_gateway.h"
 
 /* Of master.h, which has another struct master. */
 void master_stop(struct master *m, uint64_t drain_ms);
+void master_set_level(struct master *m, enum log_level level, uint32_t service);
+void master_reopen_logs(struct master *m);
 
 /* What status.h tells. */
 
@@ -127,6 +130,9 @@ on_reload_time(struct loop_timer *timer)
 
 	if (shared->outcome == FAKE_DONE && !work->dry_run)
 		gateway.plan.head.generation++;
+	if (shared->drops_old)
+		gateway.plan.services[OLD].name =
+		    gateway.plan.backends[REDIS_B].name;
 	work->is_under_way = false;
 	reload_tell(work);
 	shared->dry_runs += work->dry_run;

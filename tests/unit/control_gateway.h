@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "server/master/bodies.h"
 #include "server/master/closing.h"
 #include "server/master/control_methods.h"
@@ -65,6 +65,7 @@ struct fake_shared {
 	enum fake_outcome outcome; /* of the next reload */
 	uint32_t takes_ms;         /* a reload, a closing */
 	bool is_stopping;
+	bool drops_old; /* a reload gives the row OLD to another name */
 	/* What was asked. */
 	_Atomic uint32_t reloads; /* that have ended */
 	_Atomic uint32_t dry_runs;
@@ -133,17 +134,19 @@ static inline void
 fill_backends(struct fake_plan *plan)
 {
 	static const struct {
+		const char *name;
+		const char *address;
 		uint32_t service;
 		uint32_t state;
 		uint32_t next;
-		const char *name;
-		const char *address;
-		uint8_t backup;
+		bool backup;
 	} rows[] = {
-	    [REDIS_A] = {REDIS, ROW_ACTIVE, REDIS_B, "a", "10.0.0.11:6379", 0},
-	    [WEB_A] = {WEB, ROW_ACTIVE, PLAN_END, "a", "unix:/run/web.sock", 0},
-	    [OLD_A] = {OLD, ROW_REMOVED, 0, "gone", "10.0.0.9:80", 0},
-	    [REDIS_B] = {REDIS, ROW_ACTIVE, PLAN_END, "b", "[::1]:6379", 1},
+	    [REDIS_A] = {"a", "10.0.0.11:6379", REDIS, ROW_ACTIVE, REDIS_B,
+		false},
+	    [WEB_A] = {"a", "unix:/run/web.sock", WEB, ROW_ACTIVE, PLAN_END,
+		false},
+	    [OLD_A] = {"gone", "10.0.0.9:80", OLD, ROW_REMOVED, 0, false},
+	    [REDIS_B] = {"b", "[::1]:6379", REDIS, ROW_ACTIVE, PLAN_END, true},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -269,15 +272,6 @@ endpoint_of(const char *text)
 	return endpoint;
 }
 
-static inline uint64_t
-gateway_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* The next slot of body becomes a connection to REDIS_A. */
 static inline struct slot *
 gateway_add_connection(struct body *body, uint64_t id)
@@ -291,8 +285,8 @@ gateway_add_connection(struct body *body, uint64_t id)
 	    .service = REDIS,
 	    .backend = REDIS_A,
 	    .has_backend = 1,
-	    .started_us = (gateway_now_ms() - 60000) * 1000,
-	    .active_ms = gateway_now_ms() - 10000,
+	    .started_us = (clock_monotonic_ms() - 60000) * 1000,
+	    .active_ms = clock_monotonic_ms() - 10000,
 	    .client = endpoint_of("192.0.2.7:40000"),
 	    .local = endpoint_of("10.0.0.1:6379"),
 	    .source = endpoint_of("10.0.0.1:50000"),

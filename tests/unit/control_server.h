@@ -307,7 +307,29 @@ expect_service(void)
 static inline uint64_t
 clock_ms(void)
 {
-	return gateway_now_ms();
+	return clock_monotonic_ms();
+}
+
+/* How much slower than by itself it all runs: under sanitizers, valgrind. */
+static inline uint64_t
+unit_slowness(void)
+{
+	const char *text = getenv("CK_TIMEOUT_MULTIPLIER");
+	uint64_t times = text == NULL ? 1 : strtoull(text, NULL, 10);
+
+	return times < 1 ? 1 : times;
+}
+
+/* Until the server has done something so many times. */
+static inline void
+wait_for(const _Atomic uint32_t *count, uint32_t times)
+{
+	uint64_t begin_ms = clock_ms();
+
+	while (*count < times) {
+		ck_assert_uint_lt(clock_ms() - begin_ms, WAIT_MS);
+		(void)poll(NULL, 0, 5);
+	}
 }
 
 static inline void

@@ -10,13 +10,22 @@
 static struct kit kit;
 static uint32_t kept;
 
-/* A number that shall outlive the sweep: in the place of a listener that no
- * plan has. */
+/* Where keep() puts them; 0: in the places of listeners that no plan has. */
+static uint32_t keep_row;
+
+/* A number that shall outlive the sweep: it stands as a listener's. */
 static inline int
 keep(int fd)
 {
+	uint32_t n = keep_row == 0 ? BODY_LISTENERS_MAX - 1 - kept
+				   : 2 * (keep_row + kept);
+
 	CHILD_CHECK(fd >= BODY_FD_FREE);
-	kit.w.head->listener_fd[BODY_LISTENERS_MAX - 1 - kept++] = fd;
+	kept++;
+	if (kit.w.head->listener_fd[n] != 0)
+		(void)close(kit.w.head->listener_fd[n]);
+	kit.w.head->listener_fd[n] = fd;
+	kit.w.head->listener_born[n] = 1;
 	return fd;
 }
 

@@ -24,54 +24,176 @@ describe(struct client *client, const char *interface, struct varlink *varlink)
 	json_decref(reply);
 }
 
-START_TEST(every_reply_is_what_the_description_says)
+#define OURS(method, parameters)                        \
+	{                                               \
+		"{\"method\":\"io.srvd.Control." method \
+		"\",\"parameters\":{" parameters "}}",  \
+		    method, true                        \
+	}
+#define OURS_STREAM(method, parameters)                              \
+	{                                                            \
+		"{\"method\":\"io.srvd.Control." method              \
+		"\",\"more\":true,\"parameters\":{" parameters "}}", \
+		    method, true                                     \
+	}
+#define OTHERS(call, method)        \
+	{                           \
+		call, method, false \
+	}
+#define OURS_INVALID(method, parameters)                \
+	{                                               \
+		"{\"method\":\"io.srvd.Control." method \
+		"\",\"parameters\":{" parameters "}}",  \
+		    method, false                       \
+	}
+
+struct checked {
+	const char *call;
+	const char *method;
+	bool ours; /* whose reply or error it is */
+};
+
+/* Say each call, and hold all its replies against the description of whose
+ * they are. */
+static void
+check_calls(struct client *client, const struct checked *rows, size_t count)
 {
-	static const struct {
-		const char *call;
-		const char *method;
-		bool ours; /* whose reply or error it is */
-	} rows[] = {
-	    {CALL_OURS, "GetStatus", true},
-	    {"{\"method\":\"io.srvd.Control.GetStatus\",\"more\":true,"
-	     "\"parameters\":{\"service\":\"web\"}}",
-		"GetStatus", true},
-	    {"{\"method\":\"io.srvd.Control.GetStatus\","
-	     "\"parameters\":{\"service\":null}}",
-		"GetStatus", true},
-	    {"{\"method\":\"io.srvd.Control.GetStatus\","
-	     "\"parameters\":{\"service\":\"none\"}}",
-		"GetStatus", true},
-	    {"{\"method\":\"io.srvd.Control.GetStatus\","
-	     "\"parameters\":{\"service\":1}}",
-		"GetStatus", false},
-	    {CALL_INFO, "GetInfo", false},
-	    {"{\"method\":\"org.varlink.service.GetInterfaceDescription\","
-	     "\"parameters\":{\"interface\":\"org.varlink.service\"}}",
-		"GetInterfaceDescription", false},
-	    {"{\"method\":\"org.varlink.service.GetInterfaceDescription\","
-	     "\"parameters\":{\"interface\":\"x.y\"}}",
-		"GetInterfaceDescription", false},
-	    {"{\"method\":\"x.y.Z\"}", "GetInfo", false},
-	};
 	static struct varlink ours;
 	static struct varlink service;
+
+	describe(client, "io.srvd.Control", &ours);
+	describe(client, "org.varlink.service", &service);
+	for (size_t i = 0; i < count; i++) {
+		bool continues = true;
+
+		client_say(client, rows[i].call);
+		while (continues) {
+			json_t *reply = client_hear(client);
+
+			varlink_check_reply(rows[i].ours ? &ours : &service,
+			    rows[i].method, reply);
+			continues = json_object_get(reply, "continues") != NULL;
+			json_decref(reply);
+		}
+	}
+}
+
+/* Connections of every kind, in more than one batch. */
+static void
+fill_connections(void)
+{
+	struct body *body = gateway_add_body(300);
+	struct slot *slot = gateway_add_connection(body, UINT64_MAX);
+
+	slot->flows[FLOW_UP].state = FLOW_SHUT;
+	slot->flows[FLOW_DOWN] = (struct flow){.state = FLOW_DRAINING,
+	    .pulled = UINT64_MAX,
+	    .moved = UINT64_MAX - 1};
+	slot->backend = REDIS_B;
+	slot->started_us = UINT64_MAX;
+	slot->active_ms = 0;
+	slot = gateway_add_connection(body, 1);
+	slot->state = CONN_DIALING;
+	slot->has_backend = 0;
+	memset(&slot->server, 0, sizeof(slot->server));
+	slot = gateway_add_connection(body, 2);
+	slot->state = CONN_CLOSING;
+	slot->service = OLD;
+	slot->backend = OLD_A;
+	for (uint64_t i = 3; i < 250; i++)
+		(void)gateway_add_connection(body, i);
+}
+
+START_TEST(every_reply_is_what_the_description_says)
+{
+	static const struct checked rows[] = {
+	    {CALL_OURS, "GetStatus", true},
+	    OURS_STREAM("GetStatus", "\"service\":\"web\""),
+	    OURS("GetStatus", "\"service\":null"),
+	    OURS("GetStatus", "\"service\":\"none\""),
+	    OURS_INVALID("GetStatus", "\"service\":1"),
+	    OURS_STREAM("ListConnections", ""),
+	    OURS_STREAM("ListConnections", "\"filter\":{\"id\":7}"),
+	    OURS_STREAM("ListConnections", "\"filter\":{\"id\":999}"),
+	    OURS_STREAM("ListConnections", "\"filter\":{\"service\":\"none\"}"),
+	    OURS_STREAM("ListConnections",
+		"\"filter\":{\"service\":\"web\",\"backend\":\"x\"}"),
+	    OURS_INVALID("ListConnections", ""), /* ExpectedMore */
+	    OURS_INVALID("ListConnections", "\"filter\":1"),
+	    OURS("CloseConnections",
+		"\"filter\":{\"state\":\"dialing\"},\"reset\":true"),
+	    OURS_STREAM("CloseConnections", "\"filter\":{\"id\":1}"),
+	    OURS_INVALID("CloseConnections", "\"filter\":{}"),
+	    OURS("CloseConnections", "\"filter\":{\"service\":\"none\"}"),
+	    OURS("Reload", ""),
+	    OURS_STREAM("Reload", "\"dry_run\":true"),
+	    OURS_INVALID("Reload", "\"dry_run\":1"),
+	    OURS("SetLogLevel", "\"level\":\"debug\""),
+	    OURS_STREAM("SetLogLevel",
+		"\"level\":\"info\",\"service\":\"web\""),
+	    OURS("SetLogLevel", "\"level\":\"info\",\"service\":\"no\""),
+	    OURS_INVALID("SetLogLevel", "\"level\":\"loud\""),
+	    OURS("ReopenLogs", ""),
+	    OURS_STREAM("ReopenLogs", ""),
+	    OURS_INVALID("ReopenLogs", "\"x\":1"),
+	    OURS_INVALID("Stop", "\"drain_s\":-1"),
+	    OURS("Stop", "\"drain_s\":5"),
+	    OURS_STREAM("Stop", ""),
+	    /* Busy, as it stops. */
+	    OURS("Reload", ""),
+	    OURS("CloseConnections", "\"filter\":{\"id\":1}"),
+	    OTHERS(CALL_INFO, "GetInfo"),
+	    OTHERS("{\"method\":\"org.varlink.service."
+		   "GetInterfaceDescription\","
+		   "\"parameters\":{\"interface\":\"io.srvd.Control\"}}",
+		"GetInterfaceDescription"),
+	    OTHERS("{\"method\":\"org.varlink.service."
+		   "GetInterfaceDescription\","
+		   "\"parameters\":{\"interface\":\"x.y\"}}",
+		"GetInterfaceDescription"),
+	    OTHERS("{\"method\":\"x.y.Z\"}", "GetInfo"),
+	};
+	struct client client;
+
+	make_directory();
+	fill_connections();
+	server_start(&limits_short);
+	client = client_connect();
+	check_calls(&client, rows, ARRAY_LEN(rows));
+	client_end(&client);
+	server_end();
+}
+END_TEST
+
+START_TEST(every_failed_reload_is_what_the_description_says)
+{
+	static const struct checked rows[] = {OURS("Reload", "")};
 	struct client client;
 
 	server_begin();
 	client = client_connect();
-	describe(&client, "io.srvd.Control", &ours);
-	describe(&client, "org.varlink.service", &service);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		json_t *reply;
-
-		client_say(&client, rows[i].call);
-		reply = client_hear(&client);
-		varlink_check_reply(rows[i].ours ? &ours : &service,
-		    rows[i].method, reply);
-		json_decref(reply);
-	}
+	shared->outcome = FAKE_INVALID;
+	check_calls(&client, rows, ARRAY_LEN(rows));
+	shared->outcome = FAKE_FAILED;
+	check_calls(&client, rows, ARRAY_LEN(rows));
 	client_end(&client);
 	server_end();
+}
+END_TEST
+
+/* The contract has neither more nor less than what is served. */
+START_TEST(every_method_described_is_served_and_the_other_way_round)
+{
+	static struct varlink ours;
+	const struct interface *interface = &control_interface_ours;
+	size_t methods = 0;
+
+	varlink_parse(&ours, interface->description);
+	for (int i = 0; i < ours.entries_count; i++)
+		methods += strcmp(ours.entries[i].what, "method") == 0;
+	ck_assert_uint_eq(methods, interface->methods_count);
+	for (size_t i = 0; i < interface->methods_count; i++)
+		(void)varlink_find(&ours, "method", interface->methods[i].name);
 }
 END_TEST
 
@@ -319,6 +441,8 @@ START_TEST(calls_in_one_piece_are_answered_in_order_and_oneway_is_not)
 END_TEST
 
 UNIT_MAIN("control", every_reply_is_what_the_description_says,
+    every_failed_reload_is_what_the_description_says,
+    every_method_described_is_served_and_the_other_way_round,
     the_checker_itself_finds_what_is_wrong, status_tells_what_the_gateway_says,
     status_of_one_service_lists_that_one,
     wrong_calls_are_refused_by_name_and_the_client_stays,

@@ -3,6 +3,7 @@
  * against servers that are not one: exit statuses and output.
  */
 #include "ctl/command.h"
+#include "ctl/option.h"
 #include "tests/unit/control_server.h"
 
 #define OUTPUT_SIZE 65536
@@ -91,6 +92,37 @@ START_TEST(usage)
 }
 END_TEST
 
+/* The manual lists a thing under this name, which comes after before. */
+static void
+manual_has(const char *manual, const char *before, const char *name)
+{
+	char line[64];
+
+	(void)snprintf(line, sizeof(line), "%s%s", before, name);
+	ck_assert_msg(strstr(manual, line) != NULL, "srvctl.1 has no \"%s\"",
+	    line);
+}
+
+START_TEST(the_manual_lists_every_verb_and_option)
+{
+	static char manual[65536];
+	FILE *file = fopen(MANUAL, "r");
+	size_t length;
+
+	ck_assert_ptr_nonnull(file);
+	length = fread(manual, 1, sizeof(manual) - 1, file);
+	ck_assert_int_eq(fclose(file), 0);
+	manual[length] = '\0';
+	for (size_t i = 0; i < verbs_count; i++) {
+		manual_has(manual, "\n.It Cm ", verbs_table[i].name);
+		if (verbs_table[i].alias != NULL)
+			manual_has(manual, "\n.It Cm ", verbs_table[i].alias);
+	}
+	for (size_t i = 0; i < options_count; i++)
+		manual_has(manual, " Fl -", options_table[i].name);
+}
+END_TEST
+
 START_TEST(no_gateway)
 {
 	make_directory();
@@ -151,19 +183,28 @@ START_TEST(call_takes_short_and_full_names)
 }
 END_TEST
 
+static int
+listener_at(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+	    0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	return fd;
+}
+
 /* Answer one call with these bytes, and hold the line if asked to. */
 static pid_t
 false_server(const char *bytes, size_t length, bool hold)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	pid_t child;
+	int fd;
 
 	make_directory();
-	memcpy(address.sun_path, socket_path, sizeof(socket_path));
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
-	    0);
-	ck_assert_int_eq(listen(fd, 1), 0);
+	fd = listener_at(socket_path);
 	child = fork();
 	if (child == 0) {
 		char call[256];
@@ -229,6 +270,48 @@ START_TEST(what_is_no_gateway_is_recognised)
 }
 END_TEST
 
+/* Talk for as long as anyone listens, never ending a reply or, with nul, in
+ * ever more of them. */
+static pid_t
+endless_server(bool nul)
+{
+	static const char reply[] = "{\"parameters\":{},\"continues\":true}";
+	static char bytes[MIB];
+	size_t length = sizeof(reply);
+	pid_t child;
+	int fd;
+
+	memset(bytes, ' ', sizeof(bytes));
+	for (size_t at = 0; nul && at + length <= sizeof(bytes); at += length)
+		memcpy(bytes + at, reply, length);
+	make_directory();
+	fd = listener_at(socket_path);
+	child = fork();
+	if (child == 0) {
+		int client = accept(fd, NULL, NULL);
+
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (send(client, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0)
+			continue;
+		_exit(0);
+	}
+	(void)close(fd);
+	return child;
+}
+
+START_TEST(an_answer_without_end_is_given_up)
+{
+	pid_t child = endless_server(false);
+
+	wants("status", 3, "too long");
+	false_server_end(child);
+	/* A stream is one only for those who asked for it. */
+	child = endless_server(true);
+	wants("status", 3, "not Varlink");
+	false_server_end(child);
+}
+END_TEST
+
 START_TEST(a_stream_is_printed_answer_by_answer)
 {
 	static const char bytes[] = "{\"parameters\":{\"n\":1},"
@@ -241,6 +324,7 @@ START_TEST(a_stream_is_printed_answer_by_answer)
 }
 END_TEST
 
-UNIT_MAIN("ctl_command", usage, no_gateway, status_shows_what_is_wrong_first,
-    json_is_one_object_a_line, call_takes_short_and_full_names,
-    what_is_no_gateway_is_recognised, a_stream_is_printed_answer_by_answer)
+UNIT_MAIN("ctl_command", usage, the_manual_lists_every_verb_and_option,
+    no_gateway, status_shows_what_is_wrong_first, json_is_one_object_a_line,
+    call_takes_short_and_full_names, what_is_no_gateway_is_recognised,
+    an_answer_without_end_is_given_up, a_stream_is_printed_answer_by_answer)

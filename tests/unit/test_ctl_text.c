@@ -237,6 +237,38 @@ START_TEST(tables_fit_any_width)
 }
 END_TEST
 
+START_TEST(some_columns_may_be_narrow_first)
+{
+	static const struct table_column soft[] = {
+	    {.title = "NAME"},
+	    {.title = "N", .rank = 1},
+	    {.title = "NOTE", .narrow = 6},
+	};
+	static const struct {
+		size_t width;
+		const char *wanted;
+	} rows[] = {
+	    {22, "NAME  N   NOTE\nname  12  a long note\n"},
+	    {18, "NAME  N   NOTE\nname  12  a long \xe2\x80\xa6\n"},
+	    {16, "NAME  N   NOTE\nname  12  a lon\xe2\x80\xa6\n"},
+	    {15, "NAME  NOTE\nname  a long n\xe2\x80\xa6\n"},
+	};
+
+	use_utf8(true);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct table_look look = {.width = rows[i].width};
+		struct table *table = table_new(soft, ARRAY_LEN(soft), &look);
+		char *text;
+
+		row(table, "name", "12", "a long note");
+		text = printed(table);
+		ck_assert_str_eq(text, rows[i].wanted);
+		free(text);
+		table_free(table);
+	}
+}
+END_TEST
+
 START_TEST(the_first_rows_decide_about_widths)
 {
 	struct table *table = table_of(false, 24);
@@ -346,5 +378,6 @@ UNIT_MAIN("ctl_text", hostile_text_is_made_printable,
     tables_are_aligned_by_columns_of_the_terminal,
     colours_change_no_layout_and_cells_no_colours,
     a_table_without_rows_is_nothing, tables_fit_any_width,
-    the_first_rows_decide_about_widths, text_is_cut_by_columns,
-    pieces_are_wrapped_whole, a_terminal_has_width_and_colours)
+    some_columns_may_be_narrow_first, the_first_rows_decide_about_widths,
+    text_is_cut_by_columns, pieces_are_wrapped_whole,
+    a_terminal_has_width_and_colours)

@@ -110,8 +110,7 @@ START_TEST(a_port_in_use_is_an_error)
 	    -EADDRINUSE);
 	ck_assert_int_eq(count_fds(), before);
 	/* This very process has it. */
-	ck_assert_msg(strstr(why, "another listener of this") != NULL, "%s",
-	    why);
+	ck_assert_msg(strstr(why, "another socket of this") != NULL, "%s", why);
 	ck_assert_ptr_nonnull(strstr(why, "service s"));
 	(void)close(fd);
 	ck_assert_int_eq(listeners_open(&listeners, plan, why, sizeof(why)), 0);

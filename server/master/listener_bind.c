@@ -1,0 +1,216 @@
+/*
+ * listener_bind - one public socket; see listener_bind.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "server/master/listener_bind.h"
+
+static int
+set_option(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno
+									: 0;
+}
+
+/* Accepted sockets inherit these (tcp(7), socket(7)). */
+static int
+set_tcp_options(int fd, const struct plan_listener *listener, int family)
+{
+	int rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+	if (rc == 0)
+		rc = set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	if (rc == 0 && family == AF_INET6)
+		rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (rc == 0 && listener->nodelay)
+		rc = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	return rc;
+}
+
+int
+listener_bind_tcp(const struct plan_listener *listener, const struct addr *addr,
+    bool shares)
+{
+	struct sockaddr_storage ss;
+	int length = addr_to_sockaddr(addr, &ss);
+	int fd;
+	int rc;
+
+	if (length < 0)
+		return length;
+	fd =
+	    socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	rc = set_tcp_options(fd, listener, ss.ss_family);
+	if (rc == 0 && shares)
+		rc = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (rc == 0 && bind(fd, (struct sockaddr *)&ss, (socklen_t)length) < 0)
+		rc = -errno;
+	if (rc == 0 && !shares)
+		rc = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+void
+listener_set_options(int fd, const struct plan_listener *listener)
+{
+	if (listener->addr.kind != ADDR_UNIX)
+		(void)!set_option(fd, IPPROTO_TCP, TCP_NODELAY,
+		    listener->nodelay);
+	/* A socket that listens already only gets another backlog. */
+	(void)listen(fd, (int)listener->backlog);
+}
+
+/* A socket's file that nobody listens on is replaced; nothing else is. */
+static int
+clear_path(const struct sockaddr_un *sun, socklen_t length)
+{
+	struct stat st;
+	int fd;
+	int rc = 0;
+
+	if (sun->sun_path[0] == '\0' || lstat(sun->sun_path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)sun, length) == 0 ||
+	    errno != ECONNREFUSED)
+		rc = -EADDRINUSE;
+	close(fd);
+	if (rc == 0 && unlink(sun->sun_path) < 0)
+		rc = -errno;
+	return rc;
+}
+
+static int
+file_note(const char *path, struct listener_file *file)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME,
+		&stx) < 0)
+		return -errno;
+	*file = (struct listener_file){
+	    .inode = stx.stx_ino,
+	    .dev_major = stx.stx_dev_major,
+	    .dev_minor = stx.stx_dev_minor,
+	};
+	if ((stx.stx_mask & STATX_BTIME) != 0)
+		file->born_ns = (uint64_t)stx.stx_btime.tv_sec * 1000000000 +
+		    stx.stx_btime.tv_nsec;
+	return 0;
+}
+
+bool
+listener_file_is_at(const struct listener_file *file, const char *path)
+{
+	struct listener_file there;
+
+	return file->inode != 0 && file_note(path, &there) == 0 &&
+	    there.inode == file->inode && there.born_ns == file->born_ns &&
+	    there.dev_major == file->dev_major &&
+	    there.dev_minor == file->dev_minor;
+}
+
+int
+listener_file_set(const char *path, const struct plan_listener *listener,
+    struct listener_access *before)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	*before = (struct listener_access){
+	    .uid = st.st_uid,
+	    .gid = st.st_gid,
+	    .mode = st.st_mode & 07777,
+	};
+	if (listener->uid != PLAN_NO_ID || listener->gid != PLAN_NO_ID) {
+		/* An id of -1 is left alone (chown(2)). */
+		if (lchown(path, listener->uid, listener->gid) < 0)
+			return -errno;
+	}
+	return chmod(path, listener->mode) < 0 ? -errno : 0;
+}
+
+void
+listener_file_put_back(const char *path, const struct listener_access *before)
+{
+	if (lchown(path, before->uid, before->gid) == 0)
+		(void)chmod(path, before->mode);
+}
+
+static int
+bind_path(int fd, const struct sockaddr_un *sun, socklen_t length)
+{
+	/* Nobody connects before owner and mode are what they shall be. */
+	mode_t mask = umask(0777);
+	int rc =
+	    bind(fd, (const struct sockaddr *)sun, length) < 0 ? -errno : 0;
+
+	(void)umask(mask);
+	return rc;
+}
+
+int
+listener_bind_unix(const struct plan_listener *listener,
+    const struct addr *addr, struct listener_file *file)
+{
+	struct sockaddr_storage ss;
+	const struct sockaddr_un *sun = (const struct sockaddr_un *)&ss;
+	int length = addr_to_sockaddr(addr, &ss);
+	struct listener_access before;
+	int rc;
+	int fd;
+
+	*file = (struct listener_file){.inode = 0};
+	if (length < 0)
+		return length;
+	rc = clear_path(sun, (socklen_t)length);
+	if (rc < 0)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	rc = bind_path(fd, sun, (socklen_t)length);
+	if (rc == 0 && sun->sun_path[0] != '\0') {
+		rc = file_note(sun->sun_path, file);
+		if (rc == 0)
+			rc =
+			    listener_file_set(sun->sun_path, listener, &before);
+		if (rc < 0)
+			(void)unlink(sun->sun_path);
+	}
+	if (rc == 0)
+		return fd;
+	*file = (struct listener_file){.inode = 0};
+	close(fd);
+	return rc;
+}
+
+bool
+listener_overlaps(const struct addr *a, const struct addr *b)
+{
+	static const uint8_t any[sizeof(a->ip)];
+
+	if (a->kind != b->kind || a->kind == ADDR_UNIX || a->port != b->port)
+		return false;
+	return memcmp(a->ip, b->ip, sizeof(any)) == 0 ||
+	    memcmp(a->ip, any, sizeof(any)) == 0 ||
+	    memcmp(b->ip, any, sizeof(any)) == 0;
+}

@@ -1,0 +1,63 @@
+/*
+ * listener_bind - one public socket: made, bound, its file looked after.
+ *
+ * Runs in: master.  Knows nothing of groups, workers and reloads.
+ */
+#ifndef SRVD_MASTER_LISTENER_BIND_H
+#define SRVD_MASTER_LISTENER_BIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/addr.h"
+#include "common/attr.h"
+#include "server/state/plan.h"
+
+/* Which file a Unix-domain socket made; inode 0: none. */
+struct listener_file {
+	uint64_t inode;
+	uint64_t born_ns; /* an inode's number may be used again; 0: unknown */
+	uint32_t dev_major;
+	uint32_t dev_minor;
+};
+
+/* A file's owner and mode. */
+struct listener_access {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+};
+
+/*
+ * A TCP socket bound to addr, not listening yet, with SO_REUSEPORT set.
+ * shares: it was set before the bind already, so that sockets with it that
+ * have the address are no error.  Returns it or -errno.
+ */
+must_check int listener_bind_tcp(const struct plan_listener *listener,
+    const struct addr *addr, bool shares);
+
+/*
+ * A Unix-domain one.  A socket's file that nobody listens on is replaced;
+ * any other is -EEXIST or -EADDRINUSE.  Its file has the owner and mode that
+ * it shall have.
+ */
+must_check int listener_bind_unix(const struct plan_listener *listener,
+    const struct addr *addr, struct listener_file *file);
+
+/* Set what can be set while it listens. */
+void listener_set_options(int fd, const struct plan_listener *listener);
+
+/* Is it the file at path? */
+bool listener_file_is_at(const struct listener_file *file, const char *path);
+/* Give it the owner and mode of listener; what they were is in *before. */
+must_check int listener_file_set(const char *path,
+    const struct plan_listener *listener, struct listener_access *before);
+void listener_file_put_back(const char *path,
+    const struct listener_access *before);
+
+/* Do two TCP addresses exclude each other? */
+bool listener_overlaps(const struct addr *a, const struct addr *b);
+
+#endif

@@ -1,0 +1,296 @@
+/*
+ * reload_workers - what workers have to do with a reload: they prepare, and
+ * after the commit they follow; see reload_state.h.
+ *
+ * Runs in: master.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "server/master/courier.h"
+#include "server/master/logger.h"
+#include "server/master/master.h"
+#include "server/master/outbox.h"
+#include "server/master/reload_state.h"
+
+#define PREPARE_MS 2000
+/* Twice: for the worker that was there, and for its successor. */
+#define FOLLOW_MS 5000
+
+static bool
+worker_follows(const struct body_ref *ref)
+{
+	return ref->body_fd >= 0 &&
+	    ref->follows == ref->master->plan->generation;
+}
+
+/* Following */
+
+static void
+tell_all(struct master *m, void (*change)(struct body_ref *ref))
+{
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		change(&m->bodies.refs[i]);
+		courier_send(&m->bodies.refs[i]);
+	}
+}
+
+void
+reload_settle(struct reload *r)
+{
+	listeners_retire(&r->m->listeners, r->m->plan);
+	reload_finish(r, NULL);
+}
+
+static void
+look_whether_all_follow(struct reload *r)
+{
+	const struct bodies *bodies = &r->m->bodies;
+
+	for (uint32_t i = 0; i < bodies->count; i++) {
+		if (!worker_follows(&bodies->refs[i]))
+			return;
+	}
+	reload_settle(r);
+}
+
+static void
+hurry_worker(const struct body_ref *ref)
+{
+	if (worker_follows(ref) || ref->body_fd < 0)
+		return;
+	if (ref->is_lost || ref->holder_pid == 0) {
+		log_error("worker %u still works by the old configuration, and "
+			  "has no holder that could replace it process=%d",
+		    ref->index, ref->worker_pid);
+		return;
+	}
+	log_warn("worker %u does not follow the reload and is replaced "
+		 "process=%d",
+	    ref->index, ref->worker_pid);
+	if (ref->worker_pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd, SIGKILL,
+		    NULL, 0);
+}
+
+/* The second time: each had a successor, and that had its time. */
+static void
+on_follow_timeout(struct reload *r)
+{
+	const struct bodies *bodies = &r->m->bodies;
+
+	if (!r->has_hurried) {
+		r->has_hurried = true;
+		for (uint32_t i = 0; i < bodies->count; i++)
+			hurry_worker(&bodies->refs[i]);
+		loop_timer_set(r->m->loop, &r->deadline, FOLLOW_MS);
+		return;
+	}
+	for (uint32_t i = 0; i < bodies->count; i++) {
+		if (!worker_follows(&bodies->refs[i]))
+			log_warn("worker %u does not work by the new "
+				 "configuration yet",
+			    i);
+	}
+	reload_settle(r);
+}
+
+/* The commit */
+
+static uint64_t
+sum_counter(const struct master *m, size_t offset)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		const char *row = (const char *)board_row(&m->board, i);
+
+		sum += atomic_load((const _Atomic uint64_t *)(row + offset));
+	}
+	return sum;
+}
+
+static void
+set_base(struct master *m, struct board_base *base, size_t accepted,
+    size_t failed)
+{
+	atomic_store(&base->accepted, sum_counter(m, accepted));
+	atomic_store(&base->failed, sum_counter(m, failed));
+}
+
+static void
+set_service_base(struct master *m, uint32_t i)
+{
+	size_t at = offsetof(struct board_row, services) +
+	    i * sizeof(struct board_service);
+
+	set_base(m, &m->board_head->services[i],
+	    at + offsetof(struct board_service, accepted),
+	    at + offsetof(struct board_service, refused));
+}
+
+static void
+set_backend_base(struct master *m, uint32_t i)
+{
+	size_t at = offsetof(struct board_row, backends) +
+	    i * sizeof(struct board_backend);
+
+	set_base(m, &m->board_head->backends[i],
+	    at + offsetof(struct board_backend, accepted),
+	    at + offsetof(struct board_backend, failed));
+}
+
+/* Rows that are given to a name count from where they stand. */
+static void
+set_bases(struct master *m, const struct plan *from, const struct plan *to)
+{
+	for (uint32_t i = 0; i < to->services.count; i++) {
+		if (i >= from->services.count ||
+		    plan_service(from, i)->state == ROW_EMPTY)
+			set_service_base(m, i);
+	}
+	for (uint32_t i = 0; i < to->backends.count; i++) {
+		if (i >= from->backends.count ||
+		    plan_backend(from, i)->state == ROW_EMPTY)
+			set_backend_base(m, i);
+	}
+}
+
+static void
+commit(struct reload *r)
+{
+	struct master *m = r->m;
+
+	if (listeners_listen(&m->listeners, m->plan, m->next, r->message,
+		sizeof(r->message)) < 0) {
+		reload_abandon(r, "bind");
+		return;
+	}
+	set_bases(m, m->plan, m->next);
+	r->old = m->plan;
+	r->old_fd = m->plan_fd;
+	m->plan = m->next;
+	m->plan_fd = m->next_fd;
+	m->next = NULL;
+	m->next_fd = -1;
+	r->result.plan = NULL;
+	r->result.plan_fd = -1;
+	atomic_store(&m->board_head->generation, m->plan->generation);
+	r->stage = RELOAD_FOLLOWING;
+	r->has_hurried = false;
+	loop_timer_set(m->loop, &r->deadline, FOLLOW_MS);
+	listeners_commit(&m->listeners, m->plan);
+	logger_commit();
+	for (uint32_t i = 0; i < m->bodies.count; i++)
+		outbox_commit(&m->bodies.refs[i]);
+	/* It tells them something, which wakes who has nothing to do. */
+	master_on_commit(m, r->old);
+	bodies_grow(m, m->plan->workers);
+}
+
+/* Preparing */
+
+static bool
+worker_is_ready(const struct body_ref *ref)
+{
+	return ref->body_fd >= 0 &&
+	    outbox_is_ready(ref, ref->master->next->generation);
+}
+
+static void
+look_whether_all_are_ready(struct reload *r)
+{
+	const struct bodies *bodies = &r->m->bodies;
+
+	for (uint32_t i = 0; i < bodies->count; i++) {
+		if (!worker_is_ready(&bodies->refs[i]))
+			return;
+	}
+	if (r->dry_run)
+		reload_abandon(r, NULL);
+	else
+		commit(r);
+}
+
+static void
+explain_unready(const struct body_ref *ref, char *why, size_t why_size)
+{
+	if (ref->body_fd < 0)
+		(void)snprintf(why, why_size,
+		    "worker %u is not running, it is being started: try again",
+		    ref->index);
+	else if (ref->worker_pid == 0)
+		(void)snprintf(why, why_size,
+		    "worker %u has died and its successor is not there yet: "
+		    "try again",
+		    ref->index);
+	else
+		(void)snprintf(why, why_size,
+		    "worker %u (process %d) did not get ready within %d s; if "
+		    "it hangs the watchdog replaces it: try again then",
+		    ref->index, ref->worker_pid, PREPARE_MS / 1000);
+}
+
+static void
+on_prepare_timeout(struct reload *r)
+{
+	const struct bodies *bodies = &r->m->bodies;
+
+	for (uint32_t i = 0; i < bodies->count; i++) {
+		if (worker_is_ready(&bodies->refs[i]))
+			continue;
+		explain_unready(&bodies->refs[i], r->message,
+		    sizeof(r->message));
+		break;
+	}
+	reload_abandon(r, "prepare");
+}
+
+void
+reload_prepare(struct reload *r)
+{
+	struct master *m = r->m;
+
+	m->next = r->result.plan;
+	m->next_fd = r->result.plan_fd;
+	m->last_generation = m->next->generation;
+	r->stage = RELOAD_PREPARING;
+	loop_timer_set(m->loop, &r->deadline, PREPARE_MS);
+	for (uint32_t i = 0; i < m->bodies.count; i++)
+		courier_send(&m->bodies.refs[i]);
+}
+
+void
+reload_tell_aborted(struct master *m)
+{
+	if (m->next == NULL)
+		return;
+	m->next = NULL;
+	m->next_fd = -1;
+	tell_all(m, outbox_abort);
+}
+
+/* Either */
+
+void
+reload_look(struct reload *r)
+{
+	if (r->stage == RELOAD_PREPARING)
+		look_whether_all_are_ready(r);
+	else
+		look_whether_all_follow(r);
+}
+
+void
+reload_on_timeout(struct reload *r)
+{
+	if (r->stage == RELOAD_PREPARING)
+		on_prepare_timeout(r);
+	else
+		on_follow_timeout(r);
+}

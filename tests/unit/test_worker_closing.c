@@ -1,0 +1,171 @@
+/*
+ * test_worker_closing - connections closed because somebody asked for it.
+ */
+#include "server/state/reason.h"
+#include "server/worker/closing.h"
+#include "tests/unit/plan_kit.h"
+
+static int master_fd;
+static struct relayed conns[4]; /* of old by a, old by b, new, old by a */
+
+static void
+put(uint32_t i, uint32_t service, uint32_t backend)
+{
+	conns[i] = put_relayed(i, CONN_RELAYING);
+	conns[i].slot->service = service;
+	conns[i].slot->backend = backend;
+	kit.w.live++;
+}
+
+static void
+put_all(void)
+{
+	(void)plans_begin(&master_fd);
+	put(0, KIT_OLD, KIT_BACKEND_A);
+	put(1, KIT_OLD, KIT_BACKEND_B);
+	put(2, KIT_PARK, KIT_BACKEND_NEW + 1);
+	put(3, KIT_OLD, KIT_BACKEND_A);
+}
+
+static void
+ask(uint64_t request, const struct filter *filter, bool is_reset)
+{
+	channel_init(&sent, CHANNEL_CLOSE);
+	sent.request = request;
+	sent.filter = *filter;
+	sent.is_reset = is_reset;
+	closing_order(&kit.w, &sent);
+}
+
+/* Which are gone, a bit each. */
+static unsigned
+gone(void)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(conns); i++)
+		bits |= (unsigned)(conns[i].slot->state == CONN_FREE) << i;
+	return bits;
+}
+
+static void
+by_filter(void *arg)
+{
+	struct filter filter = {.criteria = FILTER_SERVICE | FILTER_BACKEND,
+	    .service = KIT_OLD,
+	    .backend = KIT_BACKEND_A};
+	char byte;
+
+	(void)arg;
+	put_all();
+	CHILD_CHECK(!closing_run(&kit.w));
+	ask(0, &filter, false);
+	CHILD_CHECK(!closing_run(&kit.w));
+	ask(5, &filter, false);
+	CHILD_CHECK(closing_run(&kit.w));
+	CHILD_CHECK(!closing_run(&kit.w));
+	CHILD_CHECK(gone() == 9);
+	CHILD_CHECK(kit.w.head->closing.request == 5);
+	CHILD_CHECK(kit.w.head->closing.closed == 2);
+	CHILD_CHECK(conns[0].slot->reason == REASON_CLOSED);
+	CHILD_CHECK(recv(conns[0].client, &byte, 1, MSG_DONTWAIT) == 0);
+	CHILD_CHECK(atomic_load(&kit.w.head->journal) == 0);
+	/* Another request counts for itself. */
+	filter.criteria = 0;
+	ask(6, &filter, false);
+	CHILD_CHECK(closing_run(&kit.w));
+	CHILD_CHECK(gone() == 15 && kit.w.head->closing.closed == 2);
+}
+
+START_TEST(those_that_match_are_closed)
+{
+	plans_compile("");
+	child_passes(by_filter, NULL);
+}
+END_TEST
+
+/* A TCP client sees a reset where one was asked for, or owed. */
+struct end {
+	enum conn_state state;
+	bool is_reset;
+	bool sees_reset;
+};
+
+static void
+ends(void *arg)
+{
+	const struct end *end = arg;
+	const struct filter all = {0};
+	struct slot *slot;
+	ssize_t n;
+	int client;
+	char byte;
+
+	put_all();
+	slot = conns[0].slot;
+	client = connect_to(master_fd);
+	(void)close(slot->fd[SIDE_CLIENT]);
+	slot->fd[SIDE_CLIENT] = accept4(master_fd, NULL, NULL, SOCK_NONBLOCK);
+	slot->client.kind = ADDR_TCP4;
+	slot->state = (uint8_t)end->state;
+	slot->dead_side = SIDE_BACKEND;
+	ask(1, &all, end->is_reset);
+	CHILD_CHECK(closing_run(&kit.w));
+	n = recv(client, &byte, 1, 0);
+	CHILD_CHECK(end->sees_reset ? n < 0 && errno == ECONNRESET : n == 0);
+}
+
+START_TEST(an_end_is_what_was_asked_for)
+{
+	static const struct end cases[] = {
+	    {CONN_RELAYING, false, false},
+	    {CONN_RELAYING, true, true},
+	    {CONN_RESETTING, false, true},
+	};
+
+	plans_compile("");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		child_passes(ends, (void *)&cases[i]);
+}
+END_TEST
+
+/* The worker dies with one closed, one half closed and one not: the successor
+ * is told the same, and says what both have done. */
+static void
+over_a_death(void *arg)
+{
+	const bool *is_marked_only = arg;
+	const struct filter filter = {
+	    .criteria = FILTER_SERVICE, .service = KIT_OLD};
+
+	put_all();
+	ask(7, &filter, false);
+	CHILD_CHECK(kit.w.head->closing.request == 7);
+	kit.w.head->closing.closed = 1;
+	memset(conns[0].slot, 0, sizeof(*conns[0].slot));
+	conns[1].slot->reason = REASON_CLOSED;
+	if (!*is_marked_only)
+		conns[1].slot->state = CONN_CLOSING;
+	plans_die();
+	CHILD_CHECK(gone() == 3);
+	CHILD_CHECK(kit.w.head->closing.closed == 2);
+	CHILD_CHECK(!closing_run(&kit.w));
+	ask(7, &filter, false);
+	CHILD_CHECK(closing_run(&kit.w));
+	CHILD_CHECK(gone() == 11);
+	CHILD_CHECK(kit.w.head->closing.closed == 3);
+}
+
+START_TEST(a_request_is_counted_over_a_death)
+{
+	bool is_marked_only = false;
+
+	plans_compile("");
+	child_passes(over_a_death, &is_marked_only);
+	is_marked_only = true;
+	child_passes(over_a_death, &is_marked_only);
+}
+END_TEST
+
+UNIT_MAIN("worker_closing", those_that_match_are_closed,
+    an_end_is_what_was_asked_for, a_request_is_counted_over_a_death)
