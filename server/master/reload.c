@@ -123,7 +123,10 @@ on_plan(struct reload *r)
 		    "there is not enough memory");
 		rc = reload_list_changes(m, to, &r->changes, &r->changes_count);
 	}
-	if (rc < 0 || r->changes_count == 0) {
+	/* Without a difference there is nothing to do, unless rows that were
+	 * removed can be given to others now. */
+	if (rc < 0 ||
+	    (r->changes_count == 0 && !config_frees_rows(m->plan, to))) {
 		reload_finish(r, rc < 0 ? "check" : NULL);
 		return;
 	}

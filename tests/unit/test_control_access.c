@@ -13,24 +13,24 @@
 #define ADMINS  4242
 #define DENIED  SERVICE("PermissionDenied")
 
+#define METHOD(name, parameters)                                               \
+	"{\"method\":\"io.srvd.Control." name "\",\"parameters\":{" parameters \
+	"}}"
+
 /* Calls that change something, and by themselves are right. */
 static const char *const changes[] = {
-    "{\"method\":\"io.srvd.Control.CloseConnections\","
-    "\"parameters\":{\"filter\":{\"id\":1}}}",
-    "{\"method\":\"io.srvd.Control.Reload\"}",
-    "{\"method\":\"io.srvd.Control.Reload\","
-    "\"parameters\":{\"dry_run\":false}}",
-    "{\"method\":\"io.srvd.Control.SetLogLevel\","
-    "\"parameters\":{\"level\":\"info\"}}",
-    "{\"method\":\"io.srvd.Control.ReopenLogs\"}",
-    "{\"method\":\"io.srvd.Control.Stop\",\"parameters\":{\"drain_s\":9}}",
+    METHOD("CloseConnections", "\"filter\":{\"id\":1}"),
+    METHOD("Reload", ""),
+    METHOD("Reload", "\"dry_run\":false"),
+    METHOD("SetLogLevel", "\"level\":\"info\""),
+    METHOD("ReopenLogs", ""),
+    METHOD("Stop", "\"drain_s\":9"),
 };
 static const char *const reads[] = {
     CALL_INFO,
     CALL_OURS,
     "{\"method\":\"io.srvd.Control.ListConnections\",\"more\":true}",
-    "{\"method\":\"io.srvd.Control.Reload\","
-    "\"parameters\":{\"dry_run\":true}}",
+    METHOD("Reload", "\"dry_run\":true"),
 };
 
 /* Is it refused?  The connection stays. */

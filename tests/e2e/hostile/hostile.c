@@ -115,6 +115,10 @@ attack_flood(struct body *body, struct board_row *row)
 		send_junk();
 		say(CHANNEL_HELLO, 0);
 		say(CHANNEL_READY, UINT64_MAX);
+		say(CHANNEL_REFUSED, 2);
+		say(CHANNEL_FOLLOWS, UINT64_MAX);
+		say(CHANNEL_CLOSED, 1);
+		say(CHANNEL_ACCESS, 0);
 	}
 }
 
@@ -142,6 +146,7 @@ hostile_main(struct body *body, const struct board *board,
 		return worker_main(body, board, row);
 	say(CHANNEL_HELLO, 0);
 	say(CHANNEL_READY, 1);
+	say(CHANNEL_FOLLOWS, 1);
 	pause_ms(300);
 	attacks[HOSTILE](body, row);
 	return EXIT_SUCCESS;
