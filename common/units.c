@@ -25,13 +25,6 @@ static const struct unit durations[] = {
     {"d", UINT64_C(24) * 60 * 60 * 1000},
 };
 
-static const struct unit sizes[] = {
-    {"", 1},
-    {"K", UINT64_C(1) << 10},
-    {"M", UINT64_C(1) << 20},
-    {"G", UINT64_C(1) << 30},
-};
-
 /* The digits text begins with; -EINVAL without one, -ERANGE past 64 bits. */
 static int
 parse_digits(const char *text, uint64_t *number, const char **rest)
@@ -93,33 +86,6 @@ units_parse_duration(const char *text, uint64_t *ms, char *why, size_t why_size)
 		    "ms, s, m, h or d, such as 30s",
 		    text);
 	return -EINVAL;
-}
-
-int
-units_parse_size(const char *text, uint64_t *bytes, char *why, size_t why_size)
-{
-	const struct unit *unit = NULL;
-	const char *rest = "";
-	uint64_t number = 0;
-	int error = parse_digits(text, &number, &rest);
-
-	if (error == 0)
-		unit = unit_find(sizes, ARRAY_LEN(sizes), rest);
-	if (error == -ERANGE ||
-	    (unit != NULL &&
-		__builtin_mul_overflow(number, unit->factor, bytes))) {
-		(void)snprintf(why, why_size, "%.40s is too large a size",
-		    text);
-		return -ERANGE;
-	}
-	if (unit == NULL) {
-		(void)snprintf(why, why_size,
-		    "\"%.40s\" is not a size: write a whole number of bytes, "
-		    "or with K, M or G, such as 64K",
-		    text);
-		return -EINVAL;
-	}
-	return 0;
 }
 
 int
@@ -187,10 +153,4 @@ const char *
 units_format_duration(uint64_t ms, char text[UNITS_TEXT_SIZE])
 {
 	return format(durations, ARRAY_LEN(durations), ms, text);
-}
-
-const char *
-units_format_size(uint64_t bytes, char text[UNITS_TEXT_SIZE])
-{
-	return format(sizes, ARRAY_LEN(sizes), bytes, text);
 }

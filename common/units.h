@@ -1,5 +1,5 @@
 /*
- * units - durations, sizes and modes as text.
+ * units - durations, modes and numbers as text.
  *
  * Runs in: every process.  Locale-independent; no octal surprises.
  */
@@ -21,9 +21,6 @@
 /* A whole decimal number with ms, s, m, h or d; "0" alone is allowed. */
 must_check int units_parse_duration(const char *text, uint64_t *ms, char *why,
     size_t why_size);
-/* A whole decimal number of bytes, or with K, M, G (1024). */
-must_check int units_parse_size(const char *text, uint64_t *bytes, char *why,
-    size_t why_size);
 /* Octal digits, with or without a leading 0, at most 0777. */
 must_check int units_parse_mode(const char *text, uint32_t *mode, char *why,
     size_t why_size);
@@ -33,6 +30,5 @@ must_check int units_parse_number(const char *text, uint64_t min, uint64_t max,
 
 /* The shortest exact form: 90000 -> "90s", 0 -> "0"; returns text. */
 const char *units_format_duration(uint64_t ms, char text[UNITS_TEXT_SIZE]);
-const char *units_format_size(uint64_t bytes, char text[UNITS_TEXT_SIZE]);
 
 #endif

@@ -7,29 +7,20 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "ctl/client.h"
 
 /* More than any answer; a bound for a server gone wrong. */
 #define REPLY_MAX    ((size_t)32 << 20)
 #define FULL_WAIT_MS 20
 
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int
 wait_until(int fd, short events, uint64_t until_ms)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = events};
-	uint64_t now_ms = clock_ms();
+	uint64_t now_ms = clock_monotonic_ms();
 	int ready;
 
 	if (now_ms >= until_ms)
@@ -49,7 +40,7 @@ connect_until(int fd, const struct sockaddr_un *address, uint64_t until_ms)
 		/* A full backlog tells nobody when it has room again. */
 		if (errno != EAGAIN)
 			return -errno;
-		if (clock_ms() >= until_ms)
+		if (clock_monotonic_ms() >= until_ms)
 			return -ETIMEDOUT;
 		(void)poll(NULL, 0, FULL_WAIT_MS);
 	}
@@ -72,7 +63,8 @@ ctl_client_open(struct ctl_client *client, const char *path,
 	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (client->fd == -1)
 		return -errno;
-	error = connect_until(client->fd, &address, clock_ms() + timeout_ms);
+	error = connect_until(client->fd, &address,
+	    clock_monotonic_ms() + timeout_ms);
 	if (error < 0)
 		ctl_client_close(client);
 	return error;
@@ -89,7 +81,7 @@ ctl_client_close(struct ctl_client *client)
 static int
 send_all(const struct ctl_client *client, const char *bytes, size_t length)
 {
-	uint64_t until_ms = clock_ms() + client->timeout_ms;
+	uint64_t until_ms = clock_monotonic_ms() + client->timeout_ms;
 	int error;
 
 	while (length > 0) {
@@ -174,7 +166,7 @@ reply_parse(struct ctl_reply *reply, const char *text, size_t length)
 int
 ctl_client_reply(struct ctl_client *client, struct ctl_reply *reply)
 {
-	uint64_t until_ms = clock_ms() + client->timeout_ms;
+	uint64_t until_ms = clock_monotonic_ms() + client->timeout_ms;
 	char *text = NULL;
 	size_t length = 0;
 	int got;

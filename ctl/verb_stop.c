@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "ctl/command.h"
 #include "ctl/reply.h"
 #include "ctl/text.h"
@@ -61,23 +61,16 @@ gateway_open(const struct ctl_client *client)
 	return pidfd_open(peer.pid, 0);
 }
 
-static int64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until when to wait for the end, or -1: as long as it takes. */
 static int64_t
 wait_until_ms(const struct command *command)
 {
 	if (command->timeout_s > 0)
-		return clock_ms() + (int64_t)command->timeout_s * 1000;
+		return (int64_t)clock_monotonic_ms() +
+		    (int64_t)command->timeout_s * 1000;
 	if (command->drain_s >= 0)
-		return clock_ms() + (command->drain_s + END_S) * 1000;
+		return (int64_t)clock_monotonic_ms() +
+		    (command->drain_s + END_S) * 1000;
 	return -1;
 }
 
@@ -86,7 +79,7 @@ static int
 wait_for(int fd, int64_t until_ms, const sigset_t *mask)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	int64_t left_ms = until_ms - clock_ms();
+	int64_t left_ms = until_ms - (int64_t)clock_monotonic_ms();
 	struct timespec left;
 
 	if (left_ms < 0)

@@ -12,24 +12,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "server/config/answer.h"
 #include "server/config/child.h"
 #include "server/config/config.h"
 #include "server/config/memory.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void
 close_fd(int *fd)
@@ -78,8 +69,10 @@ config_begin(const struct config_request *request, struct config_child *child)
 	int write_fd = -1;
 	int error;
 
-	*child = (struct config_child){
-	    .pid = -1, .fd = -1, .plan_fd = -1, .began_ms = now_ms()};
+	*child = (struct config_child){.pid = -1,
+	    .fd = -1,
+	    .plan_fd = -1,
+	    .began_ms = (int64_t)clock_monotonic_ms()};
 	error = open_channels(child, request->path, &write_fd);
 	if (error == 0) {
 		child->pid = fork();
@@ -98,8 +91,8 @@ config_begin(const struct config_request *request, struct config_child *child)
 static int
 time_left(const struct config_child *child)
 {
-	int64_t left =
-	    child->began_ms + CHILD_SECONDS_MAX * INT64_C(1000) - now_ms();
+	int64_t left = child->began_ms + CHILD_SECONDS_MAX * INT64_C(1000) -
+	    (int64_t)clock_monotonic_ms();
 
 	return left > 0 ? (int)left : 0;
 }

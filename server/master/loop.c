@@ -12,12 +12,12 @@
  *      due at once: timers cannot keep descriptors from being served.
  */
 #include "server/master/loop.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCH       64
@@ -41,16 +41,6 @@ struct loop {
 	struct loop_timers timers; /* L2 */
 };
 
-static uint64_t
-clock_ms(void)
-{
-	struct timespec now;
-
-	/* Cannot fail: the clock exists and the address is ours. */
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 int
 loop_new(struct loop **loop)
 {
@@ -68,7 +58,7 @@ loop_new(struct loop **loop)
 		return -error;
 	}
 	TAILQ_INIT(&new->timers);
-	new->now_ms = clock_ms();
+	new->now_ms = clock_monotonic_ms();
 	*loop = new;
 	return 0;
 }
@@ -200,7 +190,7 @@ loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t after_ms)
 	loop_timer_cancel(loop, timer);
 	/* Between rounds the time of the last one may be long ago. */
 	if (!loop->in_round)
-		loop->now_ms = clock_ms();
+		loop->now_ms = clock_monotonic_ms();
 	timer->at_ms = after_ms > UINT64_MAX - loop->now_ms
 	    ? UINT64_MAX
 	    : loop->now_ms + after_ms;
@@ -222,7 +212,7 @@ loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t after_ms)
 uint64_t
 loop_now_ms(const struct loop *loop)
 {
-	return loop->in_round ? loop->now_ms : clock_ms();
+	return loop->in_round ? loop->now_ms : clock_monotonic_ms();
 }
 
 static void
@@ -242,7 +232,7 @@ static int
 timers_wait_ms(const struct loop *loop)
 {
 	const struct loop_timer *first = TAILQ_FIRST(&loop->timers);
-	uint64_t now_ms = clock_ms();
+	uint64_t now_ms = clock_monotonic_ms();
 
 	if (first == NULL)
 		return -1;
@@ -277,7 +267,7 @@ loop_run(struct loop *loop)
 		    timers_wait_ms(loop));
 		if (count == -1 && errno != EINTR)
 			return -errno;
-		loop->now_ms = clock_ms();
+		loop->now_ms = clock_monotonic_ms();
 		loop->in_round = true;
 		events_deliver(loop, events, count);
 		timers_fire(loop);

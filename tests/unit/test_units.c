@@ -1,5 +1,5 @@
 /*
- * test_units - durations, sizes, modes and numbers, right and wrong.
+ * test_units - durations, modes and numbers, right and wrong.
  */
 #include <errno.h>
 #include <string.h>
@@ -82,37 +82,6 @@ START_TEST(wrong_durations_say_what_is_right)
 }
 END_TEST
 
-START_TEST(sizes)
-{
-	static const struct good cases[] = {
-	    {"0", 0, "0"},
-	    {"1000", 1000, "1000"},
-	    {"1024", 1024, "1K"},
-	    {"10K", 10240, "10K"},
-	    {"1024K", 1048576, "1M"},
-	    {"3G", UINT64_C(3) << 30, "3G"},
-	};
-	char text[UNITS_TEXT_SIZE];
-	uint64_t bytes;
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		ck_assert_int_eq(units_parse_size(cases[i].text, &bytes, why,
-				     sizeof(why)),
-		    0);
-		ck_assert_uint_eq(bytes, cases[i].value);
-		ck_assert_str_eq(units_format_size(bytes, text),
-		    cases[i].printed);
-	}
-	ck_assert_int_eq(units_parse_size("1k", &bytes, why, sizeof(why)),
-	    -EINVAL);
-	ck_assert_int_eq(units_parse_size("K", &bytes, why, sizeof(why)),
-	    -EINVAL);
-	ck_assert_int_eq(units_parse_size("18014398509481984K", &bytes, why,
-			     sizeof(why)),
-	    -ERANGE);
-}
-END_TEST
-
 START_TEST(modes_are_octal)
 {
 	uint32_t mode = 1;
@@ -166,4 +135,4 @@ START_TEST(numbers_are_decimal)
 END_TEST
 
 UNIT_MAIN("units", durations_read_and_print, wrong_durations_say_what_is_right,
-    sizes, modes_are_octal, numbers_are_decimal)
+    modes_are_octal, numbers_are_decimal)
