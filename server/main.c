@@ -51,8 +51,9 @@ print_usage(FILE *out)
 	    "  -h, --help         print this and exit\n"
 	    "\n"
 	    "It never goes to the background.  Signals: TERM drains and stops\n"
-	    "(a second one at once), INT stops at once, USR1 opens log files\n"
-	    "again.  See srvd(8), srvd.conf(5), srvctl(1).\n",
+	    "(a second one at once), INT stops at once, HUP reloads the\n"
+	    "configuration, USR1 opens log files again.  See srvd(8),\n"
+	    "srvd.conf(5), srvctl(1).\n",
 	    SRVD_CONFIG_FILE);
 }
 

@@ -97,8 +97,8 @@ clear_path(const struct sockaddr_un *sun, socklen_t length)
 	return rc;
 }
 
-static int
-file_note(const char *path, struct listener_file *file)
+int
+listener_file_note(const char *path, struct listener_file *file)
 {
 	struct statx stx;
 
@@ -117,14 +117,20 @@ file_note(const char *path, struct listener_file *file)
 }
 
 bool
+listener_file_is(const struct listener_file *a, const struct listener_file *b)
+{
+	return a->inode != 0 && a->inode == b->inode &&
+	    a->born_ns == b->born_ns && a->dev_major == b->dev_major &&
+	    a->dev_minor == b->dev_minor;
+}
+
+bool
 listener_file_is_at(const struct listener_file *file, const char *path)
 {
-	struct listener_file there;
+	struct listener_file there = {.inode = 0};
 
-	return file->inode != 0 && file_note(path, &there) == 0 &&
-	    there.inode == file->inode && there.born_ns == file->born_ns &&
-	    there.dev_major == file->dev_major &&
-	    there.dev_minor == file->dev_minor;
+	return file->inode != 0 && listener_file_note(path, &there) == 0 &&
+	    listener_file_is(file, &there);
 }
 
 int
@@ -189,7 +195,7 @@ listener_bind_unix(const struct plan_listener *listener,
 		return -errno;
 	rc = bind_path(fd, sun, (socklen_t)length);
 	if (rc == 0 && sun->sun_path[0] != '\0') {
-		rc = file_note(sun->sun_path, file);
+		rc = listener_file_note(sun->sun_path, file);
 		if (rc == 0)
 			rc =
 			    listener_file_set(sun->sun_path, listener, &before);

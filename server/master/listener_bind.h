@@ -49,7 +49,11 @@ must_check int listener_bind_unix(const struct plan_listener *listener,
 /* Set what can be set while it listens. */
 void listener_set_options(int fd, const struct plan_listener *listener);
 
-/* Is it the file at path? */
+/* Which file is at path?  Returns 0 or -errno. */
+must_check int listener_file_note(const char *path, struct listener_file *file);
+bool listener_file_is(const struct listener_file *a,
+    const struct listener_file *b);
+/* Is it the one at path? */
 bool listener_file_is_at(const struct listener_file *file, const char *path);
 /* Give it the owner and mode of listener; what they were is in *before. */
 must_check int listener_file_set(const char *path,

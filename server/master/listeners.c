@@ -169,14 +169,24 @@ bind_member(const struct step *step)
 	return fd == 0 && is_first ? learn_port(group) : fd;
 }
 
+static bool
+is_path(const struct listener_group *group)
+{
+	return group->bound.kind == ADDR_UNIX && group->bound.path[0] == '/';
+}
+
 /* Two paths of one configuration may be one file: what is bound and does not
  * listen yet must not be taken for a socket that nobody uses. */
 static bool
 path_is_ours(const struct step *step)
 {
+	struct listener_file there;
+
+	if (!is_path(step->group) ||
+	    listener_file_note(step->group->bound.path, &there) < 0)
+		return false;
 	for (uint32_t n = 0; n < step->listeners->count; n++) {
-		if (listener_file_is_at(&step->listeners->groups[n].file,
-			step->group->bound.path))
+		if (listener_file_is(&step->listeners->groups[n].file, &there))
 			return true;
 	}
 	return false;
@@ -192,12 +202,6 @@ bind_unix(const struct step *step)
 		return -EADDRINUSE;
 	fd = listener_bind_unix(step->row, &group->bound, &group->file);
 	return fd < 0 ? fd : group_add(group, fd);
-}
-
-static bool
-is_path(const struct listener_group *group)
-{
-	return group->bound.kind == ADDR_UNIX && group->bound.path[0] == '/';
 }
 
 /* The file of a listener that is kept. */

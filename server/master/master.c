@@ -68,9 +68,11 @@ master_stop(struct master *m, uint64_t drain_ms)
 		log_info("stopping: connections may go on until the drain "
 			 "timeout is over drain_timeout_ms=%llu",
 		    (unsigned long long)drain_ms);
+	/* The workers are told this as soon as a reload that is given up tells
+	 * them so. */
+	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
 	m->phase = phase;
 	reload_stop(m);
-	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
 	loop_timer_set(m->loop, &m->stop_timer, drain_ms + STOP_GRACE_MS);
 	bodies_tell(m);
 	listeners_close(&m->listeners);

@@ -5,21 +5,17 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "net.h"
+#include "client.h"
 #include "proc.h"
 
 #define CALL_TIMEOUT_MS 5000
-#define REPLY_MAX       (1u << 20)
 
 const char *
 gateway_program(void)
@@ -38,6 +34,7 @@ gateway_init(struct gateway *g)
 	memset(g, 0, sizeof *g);
 	g->workers = 2;
 	g->globals = "";
+	g->control_keys = "";
 	g->access = "off";
 	g->pid = -1;
 	e2e_path(g->config, "srvd.conf");
@@ -56,9 +53,9 @@ write_config(const struct gateway *g, const char *services, va_list args)
 	ck_assert_msg(out != NULL, "%s: %s", g->config, strerror(errno));
 	fprintf(out,
 	    "workers = %u\nuser = nobody\n%s\n"
-	    "control { path = \"%s\" }\n"
+	    "control { path = \"%s\" %s }\n"
 	    "log { level = info target = stderr access = \"%s\" }\n",
-	    g->workers, g->globals, g->control, g->access);
+	    g->workers, g->globals, g->control, g->control_keys, g->access);
 	vfprintf(out, services, args);
 	ck_assert_msg(fclose(out) == 0, "%s: %s", g->config, strerror(errno));
 }
@@ -73,51 +70,28 @@ gateway_configure(const struct gateway *g, const char *services, ...)
 	va_end(args);
 }
 
-/* Read up to the NUL that ends a reply, which the caller frees; NULL if the
- * connection ends or the time is over first. */
-static char *
-read_reply(int fd)
+void
+gateway_write(const char *path, const char *text, size_t length)
 {
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-	size_t length = 0;
-	char *reply = malloc(REPLY_MAX);
+	FILE *out = fopen(path, "we");
 
-	ck_assert_ptr_nonnull(reply);
-	while (poll(&pfd, 1, CALL_TIMEOUT_MS) == 1) {
-		ssize_t n = recv(fd, reply + length, REPLY_MAX - length, 0);
-
-		if (n <= 0)
-			break;
-		length += (size_t)n;
-		if (reply[length - 1] == '\0')
-			return reply;
-	}
-	free(reply);
-	return NULL;
+	ck_assert_msg(out != NULL, "%s: %s", path, strerror(errno));
+	fwrite(text, 1, length, out);
+	ck_assert_msg(fclose(out) == 0, "%s: %s", path, strerror(errno));
 }
 
 json_t *
 gateway_call(const struct gateway *g, const char *method,
     const char *parameters)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char call[1024];
-	char *text = NULL;
+	struct client client;
 	json_t *reply = NULL;
 
-	ck_assert_msg(fd >= 0, "socket: %s", strerror(errno));
-	snprintf(sun.sun_path, sizeof sun.sun_path, "%s", g->control);
-	snprintf(call, sizeof call,
-	    "{\"method\":\"io.srvd.Control.%s\",\"parameters\":%s}", method,
-	    parameters == NULL ? "{}" : parameters);
-	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) == 0 &&
-	    send(fd, call, strlen(call) + 1, MSG_NOSIGNAL) > 0)
-		text = read_reply(fd);
-	close(fd);
-	if (text != NULL)
-		reply = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	free(text);
+	if (client_open(&client, g->control) != 0)
+		return NULL;
+	if (client_call(&client, method, parameters, false) == 0)
+		reply = client_hear(&client, CALL_TIMEOUT_MS);
+	client_close(&client);
 	return reply;
 }
 
@@ -276,7 +250,7 @@ gateway_is_ready(void *arg)
 	return ready;
 }
 
-static void
+void
 gateway_run(struct gateway *g)
 {
 	const char *const argv[] = {

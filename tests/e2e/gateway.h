@@ -27,8 +27,9 @@
 struct gateway {
 	/* Set by gateway_init; to be changed before gateway_start. */
 	unsigned workers;
-	const char *globals; /* more lines of the configuration */
-	const char *access;  /* log { access }: off */
+	const char *globals;      /* more lines of the configuration */
+	const char *control_keys; /* more of the control section */
+	const char *access;       /* log { access }: off */
 
 	pid_t pid;
 	char config[E2E_PATH_SIZE];
@@ -44,7 +45,11 @@ void gateway_init(struct gateway *g);
 /* Write the configuration, with these services. */
 void gateway_configure(const struct gateway *g, const char *services, ...)
     printf_like(2, 3);
-/* The same, run srvd, and return when all its workers are running. */
+/* Write a file as it is said, such as a broken configuration. */
+void gateway_write(const char *path, const char *text, size_t length);
+/* Run srvd with what was written; return when all its workers are running. */
+void gateway_run(struct gateway *g);
+/* gateway_configure and gateway_run. */
 void gateway_start(struct gateway *g, const char *services, ...)
     printf_like(2, 3);
 
@@ -56,7 +61,7 @@ void gateway_stop(struct gateway *g);
 
 /*
  * Call a method of io.srvd.Control; parameters is JSON text or NULL.  Returns
- * the reply, which the caller releases, or NULL if none came.
+ * the reply, which the caller releases, or NULL if none came in 5 s.
  */
 json_t *gateway_call(const struct gateway *g, const char *method,
     const char *parameters);

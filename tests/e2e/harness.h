@@ -29,6 +29,18 @@
 /* The limit of one test; ctest has one for the whole program. */
 #define E2E_TEST_TIMEOUT_S 55
 
+/* How much longer things take in this build than in one that is measured. */
+#if defined(__SANITIZE_ADDRESS__)
+#define E2E_SLOWNESS 10
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define E2E_SLOWNESS 10
+#endif
+#endif
+#ifndef E2E_SLOWNESS
+#define E2E_SLOWNESS 1
+#endif
+
 #define E2E_MAIN(name, ...)                                    \
 	int main(void)                                         \
 	{                                                      \

@@ -170,9 +170,11 @@ proc_status(pid_t pid, const char *field, char *text, size_t size)
 }
 
 int
-proc_fds(pid_t pid)
+proc_fds_named(pid_t pid, const char *prefix)
 {
 	char path[64];
+	char link[128];
+	const struct dirent *entry;
 	DIR *dir;
 	int n = 0;
 
@@ -180,10 +182,35 @@ proc_fds(pid_t pid)
 	dir = opendir(path);
 	if (dir == NULL)
 		return -1;
-	while (readdir(dir) != NULL)
-		n++;
+	while ((entry = readdir(dir)) != NULL) {
+		ssize_t length = readlinkat(dirfd(dir), entry->d_name, link,
+		    sizeof link - 1);
+
+		if (length < 0)
+			continue; /* . and .. and what was closed meanwhile */
+		link[length] = '\0';
+		n += strncmp(link, prefix, strlen(prefix)) == 0;
+	}
 	closedir(dir);
-	return n - 2; /* . and .. */
+	return n;
+}
+
+int
+proc_fds(pid_t pid)
+{
+	return proc_fds_named(pid, "");
+}
+
+int64_t
+proc_pss_kib(pid_t pid)
+{
+	char text[4096];
+	const char *line;
+
+	if (read_proc(pid, "smaps_rollup", text, sizeof text) <= 0)
+		return -1;
+	line = strstr(text, "\nPss:");
+	return line == NULL ? -1 : strtoll(line + strlen("\nPss:"), NULL, 10);
 }
 
 uint64_t

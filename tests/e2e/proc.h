@@ -32,6 +32,10 @@ void proc_status(pid_t pid, const char *field, char *text, size_t size);
 
 /* Open descriptors, or -1 if that may not be seen. */
 int proc_fds(pid_t pid);
+/* Those of them whose link begins so ("socket:"), or -1. */
+int proc_fds_named(pid_t pid, const char *prefix);
+/* Its share of memory (PSS) in KiB, or -1 if that may not be seen. */
+int64_t proc_pss_kib(pid_t pid);
 /* Processor time of the process until now. */
 uint64_t proc_cpu_ms(pid_t pid);
 /* Dumpable processes own their /proc files themselves, others root does. */

@@ -14,6 +14,7 @@
 #include "harness.h"
 #include "net.h"
 #include "proc.h"
+#include "software.h"
 
 #define WORKERS      2
 #define KILL_EACH_MS 1000
@@ -25,65 +26,6 @@
 #define FRONT "front.sock"
 
 static char output[OUTPUT_SIZE];
-
-static bool
-has_programs(const char *const names[], size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (!proc_has_program(names[i])) {
-			e2e_skip("%s is not installed", names[i]);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* A port that was free a moment ago. */
-static int
-free_port(void)
-{
-	char bound[ADDR_TEXT_SIZE];
-	int fd = net_bind("127.0.0.1:0", bound);
-
-	close(fd);
-	return (int)strtol(strrchr(bound, ':') + 1, NULL, 10);
-}
-
-static int
-port_of(const struct gateway *g, const char *service)
-{
-	char address[ADDR_TEXT_SIZE];
-
-	gateway_address(g, service, 0, address);
-	return (int)strtol(strrchr(address, ':') + 1, NULL, 10);
-}
-
-/* The server answers at address. */
-static void
-wait_for_server(pid_t pid, const char *address)
-{
-	uint64_t end = e2e_now_ms() + 10000;
-	int fd;
-
-	while ((fd = net_try_connect(address)) < 0) {
-		ck_assert_msg(proc_wait(pid, 0) == -1,
-		    "the server at %s has ended", address);
-		ck_assert_msg(e2e_now_ms() < end, "no server at %s: %s",
-		    address, strerror(-fd));
-		e2e_pause(10);
-	}
-	close(fd);
-}
-
-/* Start a shell command line, which is to exec what it runs. */
-static pid_t
-start_command(const char *command, const char *log)
-{
-	const char *const argv[] = {"sh", "-c", command, NULL};
-	char path[E2E_PATH_SIZE];
-
-	return proc_spawn(argv, e2e_path(path, log));
-}
 
 /*
  * Run a command to its end and kill a worker each second; it must end well,
@@ -101,7 +43,7 @@ run_under_kills(const struct gateway *g, const char *command)
 	int status;
 
 	snprintf(name, sizeof name, "command%u.log", runs++);
-	pid = start_command(command, name);
+	pid = software_start(command, name);
 	while ((status = proc_wait(pid, kills == 0 ? 300 : KILL_EACH_MS)) < 0) {
 		ck_assert_msg(e2e_now_ms() < end, "takes too long: %s",
 		    command);
@@ -128,24 +70,6 @@ start_gateway(struct gateway *g, int port, const char *socket)
 	    e2e_path(front, FRONT), port, socket);
 }
 
-static pid_t
-start_redis(int port, const char *socket)
-{
-	char command[512];
-	char address[64];
-	pid_t pid;
-
-	snprintf(command, sizeof command,
-	    "exec redis-server --bind 127.0.0.1 --port %d --unixsocket %s "
-	    "--unixsocketperm 777 --save '' --appendonly no --dir %s "
-	    "--daemonize no --maxclients 2000",
-	    port, socket, e2e_dir());
-	pid = start_command(command, "redis.log");
-	snprintf(address, sizeof address, "127.0.0.1:%d", port);
-	wait_for_server(pid, address);
-	return pid;
-}
-
 /* Through a service's TCP port, or NULL: through the Unix-domain socket. */
 static void
 run_redis(const struct gateway *g, const char *service, const char *options)
@@ -158,7 +82,7 @@ run_redis(const struct gateway *g, const char *service, const char *options)
 		snprintf(where, sizeof where, "-s %s", e2e_path(front, FRONT));
 	else
 		snprintf(where, sizeof where, "-h 127.0.0.1 -p %d",
-		    port_of(g, service));
+		    software_port_of(g, service));
 	snprintf(command, sizeof command,
 	    "exec redis-benchmark %s -c 50 -q -t ping,set,get %s", where,
 	    options);
@@ -177,10 +101,10 @@ START_TEST(redis)
 	int port;
 	pid_t pid;
 
-	if (!has_programs(programs, ARRAY_LEN(programs)))
+	if (!software_has(programs, ARRAY_LEN(programs)))
 		return;
-	port = free_port();
-	pid = start_redis(port, e2e_path(socket, "redis.sock"));
+	port = software_free_port();
+	pid = software_start_redis(port, e2e_path(socket, "redis.sock"));
 	start_gateway(&g, port, socket);
 	run_redis(&g, "tcp", "-n 60000");
 	run_redis(&g, "unix", "-n 60000");
@@ -250,9 +174,9 @@ start_nginx(int port, const char *socket)
 	snprintf(command, sizeof command,
 	    "exec nginx -e stderr -p %s -c %s/nginx.conf", e2e_dir(),
 	    e2e_dir());
-	pid = start_command(command, "nginx.log");
+	pid = software_start(command, "nginx.log");
 	snprintf(address, sizeof address, "127.0.0.1:%d", port);
-	wait_for_server(pid, address);
+	software_wait(pid, address);
 	return pid;
 }
 
@@ -263,7 +187,7 @@ run_ab(const struct gateway *g, const char *service, const char *options)
 
 	snprintf(command, sizeof command,
 	    "exec ab -q -c 40 %s http://127.0.0.1:%d/small.txt", options,
-	    port_of(g, service));
+	    software_port_of(g, service));
 	run_under_kills(g, command);
 	ck_assert_msg(strstr(output, "Failed requests:        0\n") != NULL &&
 		strstr(output, "Non-2xx") == NULL,
@@ -282,7 +206,7 @@ run_curl(const struct gateway *g, const char *service)
 	    "cmp - %s/www/big.bin || exit 1; done; }; "
 	    "get & a=$!; get & b=$!; get & c=$!; "
 	    "wait $a && wait $b && wait $c",
-	    port_of(g, service), e2e_dir());
+	    software_port_of(g, service), e2e_dir());
 	run_under_kills(g, command);
 	ck_assert_str_eq(output, "");
 }
@@ -295,9 +219,9 @@ START_TEST(nginx)
 	int port;
 	pid_t pid;
 
-	if (!has_programs(programs, ARRAY_LEN(programs)))
+	if (!software_has(programs, ARRAY_LEN(programs)))
 		return;
-	port = free_port();
+	port = software_free_port();
 	pid = start_nginx(port, e2e_path(socket, "nginx.sock"));
 	ck_assert_msg(chmod(socket, 0777) == 0, "chmod: %s", strerror(errno));
 	start_gateway(&g, port, socket);

@@ -217,13 +217,11 @@ kit_open_board(void)
 	atomic_store(&kit.board_head->generation, kit.plan->generation);
 }
 
-/* A gateway that runs: all workers have the plan and follow it. */
 static inline void
-kit_open(const char *services)
+kit_load(const char *services)
 {
 	static char path[PATH_MAX];
 	struct config_result result;
-	char why[640];
 
 	make_directory();
 	kit_configure(services);
@@ -244,6 +242,32 @@ kit_open(const char *services)
 	    .reload_ok = true,
 	};
 	memset(kit.service_levels, MASTER_NO_LEVEL, sizeof(kit.service_levels));
+}
+
+static inline void
+kit_start_workers(void)
+{
+	kit.bodies.refs = calloc(PLAN_WORKERS_MAX, sizeof(*kit.bodies.refs));
+	ck_assert_ptr_nonnull(kit.bodies.refs);
+	kit.bodies.count = KIT_WORKERS;
+	for (uint32_t i = 0; i < KIT_WORKERS; i++) {
+		kit_add_body(i);
+		kit_tell(i, CHANNEL_HELLO, 0);
+	}
+	kit_timer = (struct loop_timer){.due = kit_on_turn};
+	loop_timer_set(kit.loop, &kit_timer, 0);
+	(void)kit_run(50);
+	for (uint32_t i = 0; i < KIT_WORKERS; i++)
+		ck_assert_uint_eq(kit.bodies.refs[i].follows, 1);
+}
+
+/* A gateway that runs: all workers have the plan and follow it. */
+static inline void
+kit_open(const char *services)
+{
+	char why[640];
+
+	kit_load(services);
 	ck_assert_int_eq(loop_new(&kit.loop), 0);
 	ck_assert_int_eq(logger_open(kit.plan, 0, why, sizeof(why)), 0);
 	kit_open_board();
@@ -251,18 +275,7 @@ kit_open(const char *services)
 	ck_assert_int_eq(listeners_open(&kit.listeners, kit.plan, why,
 			     sizeof(why)),
 	    0);
-	kit.bodies.refs = calloc(PLAN_WORKERS_MAX, sizeof(*kit.bodies.refs));
-	ck_assert_ptr_nonnull(kit.bodies.refs);
-	for (uint32_t i = 0; i < KIT_WORKERS; i++)
-		kit_add_body(i);
-	kit.bodies.count = KIT_WORKERS;
-	for (uint32_t i = 0; i < KIT_WORKERS; i++)
-		kit_tell(i, CHANNEL_HELLO, 0);
-	kit_timer = (struct loop_timer){.due = kit_on_turn};
-	loop_timer_set(kit.loop, &kit_timer, 0);
-	(void)kit_run(50);
-	for (uint32_t i = 0; i < KIT_WORKERS; i++)
-		ck_assert_uint_eq(kit.bodies.refs[i].follows, 1);
+	kit_start_workers();
 }
 
 /* Reloads */
@@ -338,6 +351,38 @@ kit_listens(uint16_t port)
 
 	(void)close(fd);
 	return rc == 0;
+}
+
+/* Services for kit_configure(); a gateway starts with the first. */
+#define KIT_ONE \
+	"service one { listen = 127.0.0.1:0 backend a { address = builtin:echo } }\n"
+#define KIT_TWO \
+	"service two { listen = {127.0.0.1:0, \"127.0.0.2:0\"} backend b { address = builtin:echo } }\n"
+
+static inline void
+kit_expect_unchanged(void)
+{
+	ck_assert_uint_eq(kit.plan->generation, 1);
+	ck_assert_uint_eq(atomic_load(&kit.board.head->generation), 1);
+	ck_assert_uint_eq(kit.plan->services.count, 1);
+	ck_assert_ptr_null(kit.next);
+	ck_assert(kit_listens(kit_port(0)));
+	for (uint32_t n = 2; n < kit.listeners.count; n++)
+		ck_assert_int_eq(listeners_fd(&kit.listeners, n, 0), -1);
+}
+
+static inline void
+kit_expect_failure(const struct kit_outcome *told, const char *stage,
+    const char *words)
+{
+	ck_assert(!told->ok);
+	ck_assert_str_eq(told->stage, stage);
+	ck_assert_msg(strstr(told->message, words) != NULL, "%s",
+	    told->message);
+	ck_assert(!kit.reload_ok);
+	ck_assert_uint_ne(kit.reload_at_us, 0);
+	ck_assert_ptr_nonnull(strstr(kit.reload_message, words));
+	kit_expect_unchanged();
 }
 
 #endif

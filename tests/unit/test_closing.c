@@ -6,9 +6,6 @@
 
 #include "tests/unit/master_kit.h"
 
-#define ONE \
-	"service one { listen = 127.0.0.1:0 backend a { address = builtin:echo } }\n"
-
 static unsigned answers;
 static uint64_t closed;
 
@@ -50,7 +47,7 @@ begin(void)
 
 START_TEST(all_workers_are_told_and_counted)
 {
-	kit_open(ONE);
+	kit_open(KIT_ONE);
 	begin();
 	for (unsigned i = 0; i < KIT_WORKERS; i++) {
 		ck_assert_uint_eq(kit_workers[i].closes, 1);
@@ -72,7 +69,7 @@ END_TEST
 
 START_TEST(a_successor_is_told_again)
 {
-	kit_open(ONE);
+	kit_open(KIT_ONE);
 	begin();
 	kit_tell(0, CHANNEL_HELLO, 1);
 	answer(1, kit_workers[1].close.request, 1);
@@ -89,7 +86,7 @@ END_TEST
 
 START_TEST(only_one_answer_counts_and_no_other)
 {
-	kit_open(ONE);
+	kit_open(KIT_ONE);
 	answer(0, 1, 100);
 	answer(0, 0, 100);
 	(void)kit_run(20);
@@ -108,7 +105,7 @@ END_TEST
 
 START_TEST(who_does_not_answer_is_not_awaited_for_ever)
 {
-	kit_open(ONE);
+	kit_open(KIT_ONE);
 	begin();
 	answer(0, kit_workers[0].close.request, 2);
 	ck_assert(!kit_run(4000));
@@ -123,7 +120,7 @@ END_TEST
 
 START_TEST(a_body_that_ends_owes_nothing)
 {
-	kit_open(ONE);
+	kit_open(KIT_ONE);
 	begin();
 	answer(0, kit_workers[0].close.request, 2);
 	closing_on_body_end(&kit.bodies.refs[1]);
@@ -134,7 +131,7 @@ END_TEST
 
 START_TEST(who_has_gone_is_not_told)
 {
-	kit_open(ONE);
+	kit_open(KIT_ONE);
 	begin();
 	closing_forget(&kit, &answers);
 	closing_forget(&kit, &closed);

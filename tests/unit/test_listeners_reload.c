@@ -192,49 +192,62 @@ mode_of(const char *name)
 	return lstat(path_of(name), &st) < 0 ? 0 : st.st_mode & 07777;
 }
 
+/* One listener at a path, with a setting more. */
+static const struct plan *
+unix_plan(const struct plan *previous, const char *name, const char *setting)
+{
+	char listen_on[PATH_MAX + 64];
+
+	(void)snprintf(listen_on, sizeof(listen_on), "listen = \"unix:%s\"\n%s",
+	    path_of(name), setting);
+	return next_plan(previous, 2, listen_on, NULL);
+}
+
+static void
+prepare(const struct plan *from, const struct plan *to)
+{
+	ck_assert_int_eq(listeners_prepare(&listeners, from, to, why,
+			     sizeof(why)),
+	    0);
+}
+
 START_TEST(the_file_of_a_kept_socket_changes)
 {
 	const struct plan *from;
 	const struct plan *to;
-	char listen_on[PATH_MAX + 64];
-	size_t length;
 
 	make_directory();
-	(void)snprintf(listen_on, sizeof(listen_on),
-	    "listen = \"unix:%s\"\nbacklog = 5\n", path_of("s"));
-	length = strlen(listen_on);
-	(void)strcat(listen_on, "mode = 600");
-	from = next_plan(NULL, 2, listen_on, NULL);
+	from = unix_plan(NULL, "s", "mode = 600");
 	ck_assert_int_eq(listeners_open(&listeners, from, why, sizeof(why)), 0);
 	ck_assert_uint_eq(mode_of("s"), 0600);
-	(void)strcpy(listen_on + length, "mode = 666");
-	to = next_plan(from, 2, listen_on, NULL);
-	ck_assert_int_eq(listeners_prepare(&listeners, from, to, why,
-			     sizeof(why)),
-	    0);
+	to = unix_plan(from, "s", "mode = 666");
+	prepare(from, to);
 	ck_assert_uint_eq(mode_of("s"), 0666);
 	listeners_abort(&listeners);
 	ck_assert_uint_eq(mode_of("s"), 0600);
-	ck_assert_int_eq(listeners_prepare(&listeners, from, to, why,
-			     sizeof(why)),
-	    0);
+	prepare(from, to);
 	listeners_commit(&listeners, to);
 	listeners_abort(&listeners);
 	ck_assert_uint_eq(mode_of("s"), 0666);
-	/* Another path instead. */
-	from = to;
-	(void)snprintf(listen_on, sizeof(listen_on), "listen = \"unix:%s\"",
-	    path_of("t"));
-	to = next_plan(from, 2, listen_on, NULL);
-	ck_assert_int_eq(listeners_prepare(&listeners, from, to, why,
-			     sizeof(why)),
-	    0);
+	listeners_remove_files(&listeners);
+	listeners_release(&listeners);
+}
+END_TEST
+
+START_TEST(another_path_is_another_listener)
+{
+	const struct plan *from;
+	const struct plan *to;
+
+	make_directory();
+	from = unix_plan(NULL, "s", "");
+	ck_assert_int_eq(listeners_open(&listeners, from, why, sizeof(why)), 0);
+	to = unix_plan(from, "t", "");
+	prepare(from, to);
 	ck_assert_uint_ne(mode_of("t"), 0);
 	listeners_abort(&listeners);
 	ck_assert_uint_eq(mode_of("t"), 0);
-	ck_assert_int_eq(listeners_prepare(&listeners, from, to, why,
-			     sizeof(why)),
-	    0);
+	prepare(from, to);
 	listeners_commit(&listeners, to);
 	ck_assert_uint_ne(mode_of("s"), 0);
 	listeners_retire(&listeners, to);
@@ -365,6 +378,6 @@ END_TEST
 
 UNIT_MAIN("listeners_reload", what_is_prepared_does_not_listen,
     what_is_removed_goes_when_it_is_retired, an_address_can_change_its_spelling,
-    the_file_of_a_kept_socket_changes, options_of_a_kept_socket_change,
-    one_file_has_one_listener, failures_say_what_to_do,
-    missing_privileges_are_named)
+    the_file_of_a_kept_socket_changes, another_path_is_another_listener,
+    options_of_a_kept_socket_change, one_file_has_one_listener,
+    failures_say_what_to_do, missing_privileges_are_named)
