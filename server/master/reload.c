@@ -218,13 +218,45 @@ begin_to_read(struct reload *r)
 	return rc;
 }
 
+/* End what has not been committed; why is in r->message. */
+static void
+give_up(struct reload *r, const char *stage)
+{
+	switch (r->stage) {
+	case RELOAD_READING:
+		loop_remove(r->m->loop, &r->child_watch);
+		config_abandon(&r->child);
+		reload_finish(r, stage);
+		break;
+	case RELOAD_PREPARING:
+		reload_abandon(r, stage);
+		break;
+	default:
+		break;
+	}
+}
+
+/* A dry run makes way: those who may only look must not keep those who may
+ * change something from it. */
+static void
+supersede(struct reload *r)
+{
+	(void)snprintf(r->message, sizeof(r->message),
+	    "a reload was asked for meanwhile: try again");
+	give_up(r, "superseded");
+}
+
 int
 reload_begin(struct master *m, bool dry_run, reload_done_fn *done, void *arg)
 {
 	struct reload *r = m->reload;
 	int rc;
 
-	if (r->stage != RELOAD_IDLE || m->phase != MASTER_SERVING)
+	if (m->phase != MASTER_SERVING)
+		return -EBUSY;
+	if (r->dry_run && !dry_run)
+		supersede(r);
+	if (r->stage != RELOAD_IDLE)
 		return -EBUSY;
 	rc = begin_to_read(r);
 	if (rc < 0)
@@ -306,7 +338,7 @@ reload_on_signal(struct master *m)
 	struct reload *r = m->reload;
 	int rc;
 
-	r->again = r->stage != RELOAD_IDLE;
+	r->again = r->stage != RELOAD_IDLE && !r->dry_run;
 	if (r->again || m->phase != MASTER_SERVING)
 		return;
 	rc = reload_begin(m, false, NULL, NULL);
@@ -321,21 +353,10 @@ reload_stop(struct master *m)
 
 	r->again = false;
 	(void)snprintf(r->message, sizeof(r->message), "the gateway stops");
-	switch (r->stage) {
-	case RELOAD_READING:
-		loop_remove(m->loop, &r->child_watch);
-		config_abandon(&r->child);
-		reload_finish(r, "stop");
-		break;
-	case RELOAD_PREPARING:
-		reload_abandon(r, "stop");
-		break;
-	case RELOAD_FOLLOWING:
+	if (r->stage == RELOAD_FOLLOWING)
 		reload_settle(r);
-		break;
-	default:
-		break;
-	}
+	else
+		give_up(r, "stop");
 }
 
 void

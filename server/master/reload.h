@@ -40,7 +40,8 @@ struct reload_outcome {
 	/* Not ok: the files have errors, or else a stage failed. */
 	const struct config_error *errors;
 	size_t errors_count;
-	const char *stage;   /* "check", "bind", "prepare", "stop" */
+	const char *stage;   /* "check", "bind", "prepare", "stop", and of a */
+			     /* dry run "superseded", by a reload */
 	const char *message; /* a sentence */
 };
 
@@ -49,7 +50,8 @@ typedef void reload_done_fn(void *arg, const struct reload_outcome *outcome);
 /*
  * Begin one.  done(arg) is called once, later, from the loop; NULL: nobody
  * waits, the log says what came of it.  Returns 0, -EBUSY while another one
- * is under way or the gateway stops, or -errno.
+ * is under way (a dry run makes way for a reload) or the gateway stops, or
+ * -errno.
  */
 must_check int reload_begin(struct master *m, bool dry_run,
     reload_done_fn *done, void *arg);

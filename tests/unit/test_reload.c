@@ -186,6 +186,38 @@ START_TEST(one_at_a_time)
 }
 END_TEST
 
+/* Whoever may only look can't keep others from changing something. */
+START_TEST(a_dry_run_makes_way)
+{
+	static struct kit_outcome dry;
+	static struct kit_outcome told;
+
+	kit_open(KIT_ONE);
+	kit_configure(KIT_ONE KIT_TWO);
+	for (unsigned i = 1; i <= 2; i++) {
+		/* While files are read; while workers prepare. */
+		kit_workers[0].manner =
+		    i == 1 ? kit_workers[0].manner : KIT_SILENT;
+		ck_assert_int_eq(reload_begin(&kit, true, kit_on_done, &dry),
+		    0);
+		if (i == 2)
+			(void)kit_run(300);
+		ck_assert_int_eq(kit.next != NULL, i == 2);
+		ck_assert_int_eq(reload_begin(&kit, true, NULL, NULL), -EBUSY);
+		ck_assert_int_eq(reload_begin(&kit, false, kit_on_done, &told),
+		    0);
+		ck_assert_uint_eq(dry.count, i);
+		ck_assert_str_eq(dry.stage, "superseded");
+		kit_workers[0].manner = kit_workers[1].manner;
+		ck_assert(kit_run(5000));
+		ck_assert_uint_eq(told.count, i);
+		ck_assert(told.ok);
+		kit_configure(KIT_ONE);
+	}
+	ck_assert_int_eq(plan_service(kit.plan, 1)->state, ROW_REMOVED);
+}
+END_TEST
+
 START_TEST(who_has_gone_is_not_told)
 {
 	static struct kit_outcome told;
@@ -373,7 +405,7 @@ UNIT_MAIN("reload", a_new_service_comes_into_force,
     a_removed_service_goes_when_all_follow, nothing_new_is_no_reload,
     a_dry_run_changes_nothing, errors_are_all_told,
     what_needs_a_restart_is_refused, an_address_in_use_is_refused,
-    a_log_that_cannot_be_opened_is_refused, one_at_a_time,
+    a_log_that_cannot_be_opened_is_refused, one_at_a_time, a_dry_run_makes_way,
     who_has_gone_is_not_told, a_stop_gives_it_up,
     a_child_that_hangs_holds_nobody_up, a_name_counts_from_where_its_row_stands,
     a_row_in_use_is_kept, levels_outlive_a_reload)
