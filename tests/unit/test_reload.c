@@ -209,7 +209,9 @@ START_TEST(a_dry_run_makes_way)
 		ck_assert_uint_eq(dry.count, i);
 		ck_assert_str_eq(dry.stage, "superseded");
 		kit_workers[0].manner = kit_workers[1].manner;
-		ck_assert(kit_run(5000));
+		/* The end of the dry run stops the loop, too. */
+		for (int n = 0; n < 2 && told.count < i; n++)
+			ck_assert(kit_run(5000));
 		ck_assert_uint_eq(told.count, i);
 		ck_assert(told.ok);
 		kit_configure(KIT_ONE);
@@ -286,14 +288,21 @@ child_of_ours(void)
 START_TEST(a_child_that_hangs_holds_nobody_up)
 {
 	static struct kit_outcome told;
-	uint64_t began;
+	uint64_t began = 0;
+	bool is_stopped = false;
 
 	kit_open(KIT_ONE);
-	kit_configure(KIT_ONE KIT_TWO);
-	ck_assert_int_eq(reload_begin(&kit, false, kit_on_done, &told), 0);
-	ck_assert_int_eq(kill(child_of_ours(), SIGSTOP), 0);
-	began = loop_now_ms(kit.loop);
-	ck_assert(!kit_run(200));
+	kit_configure("nonsense = 1\n" KIT_ONE);
+	/* It may be faster than we are. */
+	for (int n = 0; n < 20 && !is_stopped; n++) {
+		told.count = 0;
+		ck_assert_int_eq(reload_begin(&kit, false, kit_on_done, &told),
+		    0);
+		ck_assert_int_eq(kill(child_of_ours(), SIGSTOP), 0);
+		began = loop_now_ms(kit.loop);
+		is_stopped = !kit_run(200);
+	}
+	ck_assert(is_stopped);
 	ck_assert_uint_lt(loop_now_ms(kit.loop) - began, 400);
 	ck_assert_uint_eq(told.count, 0);
 	ck_assert_int_eq(kill(child_of_ours(), SIGKILL), 0);
