@@ -204,13 +204,20 @@ proc_fds(pid_t pid)
 int64_t
 proc_pss_kib(pid_t pid)
 {
+	static const char *const kinds[] = {"\nPss_Anon:", "\nPss_Shmem:"};
 	char text[4096];
-	const char *line;
+	int64_t sum = 0;
 
 	if (read_proc(pid, "smaps_rollup", text, sizeof text) <= 0)
 		return -1;
-	line = strstr(text, "\nPss:");
-	return line == NULL ? -1 : strtoll(line + strlen("\nPss:"), NULL, 10);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const char *line = strstr(text, kinds[i]);
+
+		if (line == NULL)
+			return -1;
+		sum += strtoll(line + strlen(kinds[i]), NULL, 10);
+	}
+	return sum;
 }
 
 uint64_t

@@ -34,7 +34,8 @@ void proc_status(pid_t pid, const char *field, char *text, size_t size);
 int proc_fds(pid_t pid);
 /* Those of them whose link begins so ("socket:"), or -1. */
 int proc_fds_named(pid_t pid, const char *prefix);
-/* Its share of memory (PSS) in KiB, or -1 if that may not be seen. */
+/* Its share of memory that is no file's (PSS) in KiB, or -1 if that may not
+ * be seen.  What share of a library it has depends on who else runs. */
 int64_t proc_pss_kib(pid_t pid);
 /* Processor time of the process until now. */
 uint64_t proc_cpu_ms(pid_t pid);

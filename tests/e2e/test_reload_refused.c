@@ -364,6 +364,31 @@ START_TEST(second_reload_meanwhile)
 }
 END_TEST
 
+/* Whoever may only look keeps nobody from a change. */
+START_TEST(dry_run_makes_way)
+{
+	struct fixture f;
+	struct client dry;
+	struct client real;
+	json_t *reply;
+
+	fixture_start(&f);
+	gateway_configure(&f.gateway,
+	    SERVICE "service new {\n	listen = {\"127.0.0.1:0\"}\n" ECHO);
+	(void)gateway_signal_worker(&f.gateway, 1, SIGSTOP);
+	reload_send(&f.gateway, &dry, true);
+	ck_assert_ptr_null(reload_receive(&dry, 200));
+	reload_send(&f.gateway, &real, false);
+	expect_failed(reload_receive(&dry, 1500), "superseded", "");
+	(void)gateway_signal_worker(&f.gateway, 1, SIGCONT);
+	reply = reload_receive(&real, RELOAD_TIMEOUT_MS);
+	ck_assert_ptr_nonnull(reply);
+	ck_assert(reload_is_done(reply));
+	json_decref(reply);
+	fixture_stop(&f);
+}
+END_TEST
+
 /* Whoever asked may go away: it is done all the same. */
 START_TEST(client_that_leaves)
 {
@@ -410,4 +435,5 @@ END_TEST
 
 E2E_MAIN("reload_refused", bad_files_of_every_kind, files_that_are_none,
     address_in_use, what_needs_a_restart, log_file_that_cannot_be_opened,
-    stopped_worker, second_reload_meanwhile, client_that_leaves, stop_meanwhile)
+    stopped_worker, second_reload_meanwhile, dry_run_makes_way,
+    client_that_leaves, stop_meanwhile)

@@ -292,6 +292,7 @@ check_memory(const struct fixture *f, int64_t before)
 	}
 	if (E2E_SLOWNESS != 1)
 		return; /* a sanitizer keeps what is freed */
+	ck_assert_int_gt(before, 0);
 	printf("PSS of all after %d reloads %lld KiB, after %d %lld KiB\n",
 	    SETTLED, (long long)before, RELOADS, (long long)now);
 	ck_assert_msg(now <= before + before / 20,

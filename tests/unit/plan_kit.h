@@ -292,6 +292,18 @@ plans_begin(int *master)
 	return fd;
 }
 
+/* The same, and it has plan 2 with new's listener. */
+static inline void
+plans_prepare(enum kit_content content, int *master_old, int *master_new)
+{
+	(void)plans_begin(master_old);
+	send_plan(2, content);
+	CHILD_CHECK(judge(2) == FOLLOW_INCOMPLETE);
+	CHILD_CHECK(send_socket(2, KIT_LISTENER_NEW,
+	    make_listener(master_new)));
+	CHILD_CHECK(judge(2) == FOLLOW_READY);
+}
+
 /* The worker dies here, and a successor is through its sweep. */
 static inline void
 plans_die(void)
