@@ -115,6 +115,13 @@ struct endpoint {
 	uint8_t ip[16];
 };
 
+/* How the sockets of a connection are closed. */
+enum conn_end {
+	END_CLEAN,    /* both ends have been passed on already */
+	END_SHUTDOWN, /* as a clean end, unless bytes are lost by it */
+	END_RESET,    /* as a reset */
+};
+
 #define SLOT_TRIED_MAX (PLAN_RETRIES_MAX + 1)
 
 struct slot {
@@ -133,6 +140,7 @@ struct slot {
 	uint8_t has_backend;
 	uint8_t builtin;      /* enum addr_kind of a builtin backend, 0 */
 	uint8_t is_postponed; /* CONN_DIALING: waits for a descriptor */
+	uint8_t end;          /* enum conn_end; with a reason: how it ends */
 	uint32_t unacked;     /* CONN_RESETTING: bytes not yet acknowledged */
 	uint16_t tried[SLOT_TRIED_MAX];
 	struct flow flows[2];

@@ -154,6 +154,9 @@ conn_close(struct worker *w, struct slot *slot, enum close_reason reason,
 		    plan_string(w->plan, conn_service(w, slot)->name),
 		    reason_word(reason), (unsigned long long)up->moved,
 		    (unsigned long long)down->moved);
+	/* With a reason it is as good as closed: a successor ends it so. */
+	slot->end = (uint8_t)end;
+	atomic_signal_fence(memory_order_seq_cst);
 	slot->reason = (uint8_t)reason;
 	/* A culprit's worker may have died before it got to that. */
 	count_accepted(w, slot);

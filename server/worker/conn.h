@@ -9,13 +9,6 @@
 #include "server/state/reason.h"
 #include "server/worker/worker.h"
 
-/* How the peers learn that it is over. */
-enum conn_end {
-	END_CLEAN,    /* both ends have been passed on already */
-	END_SHUTDOWN, /* as a clean end, unless bytes are lost by it */
-	END_RESET,    /* as a reset */
-};
-
 /* A free slot in CONN_ACCEPTING with an id of its own; NULL if none is. */
 must_check struct slot *conn_claim(struct worker *w);
 /* The accept came to nothing. */

@@ -151,7 +151,8 @@ is_slot_sound(struct sweep *s, const struct slot *slot)
 
 	return is_state_sound(slot) && slot->id != 0 && plan != NULL &&
 	    has_rows(plan, slot) && slot->listener < plan->listeners.count &&
-	    slot->dead_side < SIDES && slot->tried_count <= SLOT_TRIED_MAX &&
+	    slot->dead_side < SIDES && slot->end <= END_RESET &&
+	    slot->tried_count <= SLOT_TRIED_MAX &&
 	    (slot->builtin == 0 || slot->builtin == ADDR_ECHO ||
 		slot->builtin == ADDR_DISCARD) &&
 	    is_flow_sound(s, &slot->flows[FLOW_UP], is_final) &&
@@ -327,7 +328,7 @@ resume_slot(struct sweep *s, uint32_t number)
 	    slot_is_connection(slot)) {
 		/* It was about to be closed, and may be half way there. */
 		closing_recover(w, slot->reason);
-		conn_close(w, slot, slot->reason, END_RESET);
+		conn_close(w, slot, slot->reason, (enum conn_end)slot->end);
 		worker_journal(w, JOURNAL_NONE, 0);
 		return;
 	}

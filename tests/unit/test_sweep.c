@@ -3,6 +3,8 @@
  *
  * Each case is a child with a body's descriptor table (body_kit.h).
  */
+#include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <sys/ioctl.h>
 
@@ -280,6 +282,77 @@ START_TEST(the_pipe_is_the_truth)
 }
 END_TEST
 
+/* A connection's end that was cut off */
+
+/* A slot's end of a TCP connection; the other is returned and kept. */
+static int
+give_tcp(struct slot *slot, enum side side)
+{
+	struct sockaddr_in sin = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(sin);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int peer = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHILD_CHECK(bind(listener, (struct sockaddr *)&sin, length) == 0);
+	CHILD_CHECK(listen(listener, 1) == 0);
+	CHILD_CHECK(getsockname(listener, (struct sockaddr *)&sin, &length) ==
+	    0);
+	CHILD_CHECK(connect(peer, (struct sockaddr *)&sin, length) == 0);
+	slot->fd[side] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	CHILD_CHECK(slot->fd[side] >= BODY_FD_FREE);
+	(void)close(listener);
+	if (side == SIDE_CLIENT)
+		slot->client.kind = ADDR_TCP4;
+	else
+		slot->server.kind = ADDR_TCP4;
+	return keep(peer);
+}
+
+static void
+cut_off(void *arg)
+{
+	const enum conn_end *end = arg;
+	struct slot *slot;
+	int peers[SIDES];
+	char byte;
+
+	kit_table(&kit);
+	slot = put_slot(0, CONN_RELAYING);
+	peers[SIDE_CLIENT] = give_tcp(slot, SIDE_CLIENT);
+	peers[SIDE_BACKEND] = give_tcp(slot, SIDE_BACKEND);
+	slot->has_backend = 1;
+	slot->tried_count = 1;
+	slot->tally = TALLY_ACCEPTED | TALLY_CONNECTED;
+	if (*end == END_CLEAN) {
+		slot->flows[FLOW_UP].state = FLOW_SHUT;
+		slot->flows[FLOW_DOWN].state = FLOW_SHUT;
+	}
+	slot->end = (uint8_t)*end;
+	slot->reason = REASON_DONE;
+	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 0));
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(slot->state == CONN_FREE);
+	for (unsigned side = 0; side < SIDES; side++) {
+		ssize_t n = recv(peers[side], &byte, 1, 0);
+
+		CHILD_CHECK(*end == END_RESET ? n < 0 && errno == ECONNRESET
+					      : n == 0);
+	}
+}
+
+/* Whoever dies between the decision and the deed has decided. */
+START_TEST(an_end_is_the_end_that_was_meant)
+{
+	static const enum conn_end ends[] = {
+	    END_CLEAN, END_SHUTDOWN, END_RESET};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		child_passes(cut_off, (void *)&ends[i]);
+}
+END_TEST
+
 /* Whom to blame */
 
 struct blame {
@@ -413,4 +486,5 @@ END_TEST
 UNIT_MAIN("sweep", each_state_is_gone_on_with, without_a_plan_nothing_goes_on,
     an_accepted_socket_is_adopted, other_strays_are_closed, pipes_are_sorted,
     a_pipe_without_a_size_is_not_used, the_pipe_is_the_truth,
-    a_culprit_alone_is_closed, a_sweep_may_die_too)
+    an_end_is_the_end_that_was_meant, a_culprit_alone_is_closed,
+    a_sweep_may_die_too)
