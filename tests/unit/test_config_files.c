@@ -246,7 +246,42 @@ START_TEST(broken_text_misses_no_user)
 }
 END_TEST
 
+/* Trap 13: libconfuse's lexer is global.  Two loads at once, one of which
+ * stops in the middle of a string of an included file, have nothing of each
+ * other. */
+START_TEST(trap_13_loads_at_once_are_apart)
+{
+	static const char *const names[] = {"good.conf", "bad.conf"};
+	struct config_child children[2];
+	struct config_result results[2];
+
+	make_directory();
+	write_text("good.conf", "user = root\ninclude(\"good2.conf\")\n");
+	write_text("good2.conf", SERVICE);
+	write_text("bad.conf", "user = root\ninclude(\"bad2.conf\")\n" SERVICE);
+	write_text("bad2.conf", "workers = \"2\n");
+	for (int i = 0; i < 2; i++) {
+		const struct config_request request = {
+		    .path = path_of(names[i]),
+		    .check_only = true,
+		    .generation = 1,
+		    .nofile = 20000,
+		};
+
+		ck_assert_int_eq(config_begin(&request, &children[i]), 0);
+	}
+	for (int i = 1; i >= 0; i--)
+		config_finish(&children[i], &results[i]);
+	ck_assert_uint_eq(results[0].errors_count, 0);
+	ck_assert_uint_eq(results[0].plan->services.count, 1);
+	ck_assert_ptr_null(results[1].plan);
+	ck_assert(has_error(&results[1], "bad2.conf", 1, ""));
+	for (int i = 0; i < 2; i++)
+		config_result_release(&results[i]);
+}
+END_TEST
+
 UNIT_MAIN("config_files", includes_are_sorted_and_relative, include_loops_end,
     files_that_are_none, huge_input_gets_an_error,
-    trap_4_failing_loads_leak_no_descriptor,
+    trap_4_failing_loads_leak_no_descriptor, trap_13_loads_at_once_are_apart,
     unreadable_include_names_its_include, broken_text_misses_no_user)
