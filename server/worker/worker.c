@@ -127,6 +127,9 @@ wait_ms(struct worker *w)
 		limit = (uint32_t)(watchdog / 4);
 	if (w->review.is_on || w->closing.is_on)
 		return 0;
+	if (w->is_draining && w->drain_until_ms > w->now_ms &&
+	    w->drain_until_ms - w->now_ms < limit)
+		limit = (uint32_t)(w->drain_until_ms - w->now_ms);
 	/* A pipe or a place may come from another process, without an event.
 	 */
 	if ((w->paused > 0 || w->starved.count > 0) && limit > 20)
