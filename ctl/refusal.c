@@ -68,6 +68,8 @@ static const struct error_row {
 	  "there is no such service", "service", CTL_REFUSED, NULL },
 	{ OURS("NoSuchBackend"),
 	  "the service has no such backend", "backend", CTL_REFUSED, NULL },
+	{ OURS("ReopenFailed"),
+	  "a log file stays as it was", "message", CTL_REFUSED, NULL },
 	{ OURS("Busy"),
 	  "the same is under way already, or the gateway is stopping: try "
 	  "again in a moment", NULL, CTL_REFUSED, NULL },

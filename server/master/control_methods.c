@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "server/master/control_json.h"
 #include "server/master/control_methods.h"
 #include "server/master/master.h"
 #include "server/master/status.h"
@@ -19,6 +20,7 @@
 
 /* As the configuration's drain_timeout. */
 #define DRAIN_MAX_S (INT64_C(365) * 24 * 60 * 60)
+#define WHY_SIZE    640 /* a path, and what is wrong with it */
 
 static int
 service_find(const struct plan *plan, const char *name, uint32_t *index)
@@ -80,9 +82,13 @@ method_set_log_level(struct master *m, struct call *call)
 static int
 method_reopen_logs(struct master *m, struct call *call)
 {
+	char why[WHY_SIZE] = "";
+
 	if (call_unpack(call, NULL, 0) < 0)
 		return call_invalid(call);
-	master_reopen_logs(m);
+	if (master_reopen_logs(m, why, sizeof(why)) < 0)
+		return call_error_with(call, "ReopenFailed",
+		    json_pack("{s:o}", "message", control_text(why)));
 	return call_reply(call, json_object());
 }
 

@@ -100,7 +100,7 @@ logger_open(const struct plan *plan, int to_stderr, char *why, size_t why_size)
 }
 
 int
-logger_reopen(void)
+logger_reopen(char *why, size_t why_size)
 {
 	int first = 0;
 
@@ -110,6 +110,9 @@ logger_reopen(void)
 
 		if (rc == 0)
 			continue;
+		if (first == 0)
+			(void)snprintf(why, why_size, "can't open %s again: %s",
+			    target->path, strerror(-rc));
 		log_error("can't open the log file again, going on with the "
 			  "old one path=%s error=\"%s\"",
 		    target->path, strerror(-rc));

@@ -37,8 +37,8 @@ void logger_commit(void);
 void logger_abort(void);
 
 /* Open files anew (they were rotated).  Logs its own failure.  Returns 0, or
- * -errno of the first that could not be opened. */
-int logger_reopen(void);
+ * -errno of the first that could not be opened, with a sentence in why. */
+int logger_reopen(char *why, size_t why_size);
 
 /* The log's sink. */
 void logger_write(enum log_level level, const char *line);

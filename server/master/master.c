@@ -111,11 +111,11 @@ master_set_level(struct master *m, enum log_level level, uint32_t service)
 	tell_level(m);
 }
 
-void
-master_reopen_logs(struct master *m)
+int
+master_reopen_logs(struct master *m, char *why, size_t why_size)
 {
 	(void)m;
-	logger_reopen();
+	return logger_reopen(why, why_size);
 }
 
 /* A level that was set at run time stays, unless the configuration's has
@@ -141,6 +141,8 @@ master_on_commit(struct master *m, const struct plan *old)
 static void
 on_signal(struct master *m, int sig)
 {
+	char why[1];
+
 	switch (sig) {
 	case SIGTERM:
 		master_stop(m,
@@ -153,7 +155,7 @@ on_signal(struct master *m, int sig)
 		reload_on_signal(m);
 		break;
 	case SIGUSR1:
-		master_reopen_logs(m);
+		master_reopen_logs(m, why, sizeof(why));
 		break;
 	default:
 		bodies_reap(m);

@@ -87,8 +87,9 @@ void master_stop(struct master *m, uint64_t drain_ms);
  * said of single services, or connections of the service of this row.
  */
 void master_set_level(struct master *m, enum log_level level, uint32_t service);
-/* The files of the log were rotated. */
-void master_reopen_logs(struct master *m);
+/* The files of the log were rotated.  Logs its own failure.  Returns 0, or
+ * -errno with a sentence in why. */
+int master_reopen_logs(struct master *m, char *why, size_t why_size);
 
 /* A reload has put m->plan in the place of old. */
 void master_on_commit(struct master *m, const struct plan *old);

@@ -165,9 +165,10 @@ START_TEST(every_reply_is_what_the_description_says)
 }
 END_TEST
 
-START_TEST(every_failed_reload_is_what_the_description_says)
+START_TEST(every_failure_is_what_the_description_says)
 {
-	static const struct checked rows[] = {OURS("Reload", "")};
+	static const struct checked rows[] = {
+	    OURS("Reload", ""), OURS("ReopenLogs", "")};
 	struct client client;
 
 	server_begin();
@@ -441,7 +442,7 @@ START_TEST(calls_in_one_piece_are_answered_in_order_and_oneway_is_not)
 END_TEST
 
 UNIT_MAIN("control", every_reply_is_what_the_description_says,
-    every_failed_reload_is_what_the_description_says,
+    every_failure_is_what_the_description_says,
     every_method_described_is_served_and_the_other_way_round,
     the_checker_itself_finds_what_is_wrong, status_tells_what_the_gateway_says,
     status_of_one_service_lists_that_one,

@@ -270,6 +270,9 @@ START_TEST(logs_are_opened_anew)
 	refused(&client, METHOD_WITH("ReopenLogs", "\"file\":\"/etc/passwd\""),
 	    SERVICE("InvalidParameter"), "parameter", "file");
 	ck_assert_uint_eq(shared->reopened, 1);
+	shared->outcome = FAKE_FAILED;
+	refused(&client, METHOD("ReopenLogs"), OUR_ERROR("ReopenFailed"),
+	    "message", "can't open /log again: it is full");
 	client_end(&client);
 	server_end();
 }

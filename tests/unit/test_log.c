@@ -120,7 +120,7 @@ START_TEST(a_file_is_written_and_opened_again)
 	(void)snprintf(moved, sizeof(moved), "%s", path_of("log.1"));
 	ck_assert_int_eq(rename(path_of("log"), moved), 0);
 	logger_write(LEVEL_INFO, "still the old one");
-	logger_reopen();
+	ck_assert_int_eq(logger_reopen(why, sizeof(why)), 0);
 	logger_write(LEVEL_INFO, "the new one");
 	ck_assert_ptr_nonnull(strstr(content_of("log.1"), "still the old"));
 	ck_assert_ptr_nonnull(strstr(content_of("log"), "the new one"));

@@ -89,7 +89,7 @@ START_TEST(the_two_share_nothing)
 	/* Both are opened again. */
 	ck_assert_int_eq(unlink(path_of("log")), 0);
 	ck_assert_int_eq(unlink(path_of("access")), 0);
-	ck_assert_int_eq(logger_reopen(), 0);
+	ck_assert_int_eq(logger_reopen(why, sizeof(why)), 0);
 	logger_write(LEVEL_INFO, "a new message");
 	access_write("three\n");
 	ck_assert(has("log", " info a new message\n"));
@@ -121,7 +121,8 @@ START_TEST(a_file_that_is_gone_is_kept)
 	    0);
 	log_open(logger_write, LEVEL_INFO);
 	ck_assert_int_eq(rename(path_of("d"), in_directory("e")), 0);
-	ck_assert_int_eq(logger_reopen(), -ENOENT);
+	ck_assert_int_eq(logger_reopen(why, sizeof(why)), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(why, "d/access again: No such file"));
 	ck_assert(has("log", "d/access error=\"No such file"));
 	access_write("one\n");
 	ck_assert_str_eq(content_of("e/access"), "one\n");
