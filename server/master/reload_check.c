@@ -149,18 +149,22 @@ void
 reload_sentence(const struct reload_outcome *outcome, char *text, size_t size)
 {
 	const struct config_error *first = outcome->errors;
+	char more[40] = "";
 
+	if (outcome->errors_count > 1)
+		(void)snprintf(more, sizeof(more), "; and %zu more",
+		    outcome->errors_count - 1);
 	if (outcome->ok)
 		count_changes(outcome, text, size);
 	else if (outcome->errors_count == 0)
 		(void)snprintf(text, size, "%s: %s", outcome->stage,
 		    outcome->message);
 	else if (first->line == 0)
-		(void)snprintf(text, size, "%s: %s errors=%zu", first->file,
-		    first->message, outcome->errors_count);
+		(void)snprintf(text, size, "%s: %s%s", first->file,
+		    first->message, more);
 	else
-		(void)snprintf(text, size, "%s:%u: %s errors=%zu", first->file,
-		    first->line, first->message, outcome->errors_count);
+		(void)snprintf(text, size, "%s:%u: %s%s", first->file,
+		    first->line, first->message, more);
 }
 
 static void

@@ -105,10 +105,12 @@ START_TEST(errors_are_all_told)
 	ck_assert_uint_eq(told.errors, 2);
 	ck_assert(!told.ok);
 	ck_assert_ptr_nonnull(strstr(kit.reload_message, "nonsense"));
+	ck_assert_ptr_nonnull(strstr(kit.reload_message, "; and 1 more"));
 	kit_expect_unchanged();
 	(void)unlink(path_of("kit.conf"));
 	told = kit_reload(false);
 	ck_assert_uint_eq(told.errors, 1);
+	ck_assert_ptr_null(strstr(kit.reload_message, " more"));
 	kit_expect_unchanged();
 }
 END_TEST
