@@ -164,7 +164,8 @@ flags_of(const struct plan *plan, const struct slot *slot)
 
 	if (up->state != FLOW_OPEN)
 		flags |= FLAG(CONNECTION_CLIENT_ENDED);
-	if (down->state != FLOW_OPEN)
+	/* A builtin has no side that could end. */
+	if (down->state != FLOW_OPEN && slot->builtin == 0)
 		flags |= FLAG(CONNECTION_BACKEND_ENDED);
 	if (flow_is_blocked(up) || flow_is_blocked(down) || up->starved != 0 ||
 	    down->starved != 0 || slot->is_postponed != 0)

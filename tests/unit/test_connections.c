@@ -158,6 +158,14 @@ set_backend_ended(struct slot *slot)
 	slot->flows[FLOW_DOWN].state = FLOW_SHUT;
 }
 
+/* What is no socket has a flow that is not open. */
+static void
+set_builtin(struct slot *slot)
+{
+	slot->builtin = ADDR_ECHO;
+	slot->flows[FLOW_DOWN].state = FLOW_SHUT;
+}
+
 static void
 set_pending(struct slot *slot)
 {
@@ -221,6 +229,9 @@ START_TEST(flags_say_what_is_the_matter)
 		ck_assert_str_eq(connection_flag_word(rows[i].flag),
 		    rows[i].word);
 	}
+	begin();
+	set_builtin(gateway_add_connection(gateway_add_body(1), 1));
+	ck_assert_uint_eq(look(0).flags, 0);
 }
 END_TEST
 
