@@ -24,7 +24,7 @@ enum filter_criterion {
 	FILTER_ALL = 0x7f,
 };
 
-/* A connection's states as the outside knows them (control.md's words). */
+/* A connection's states as the outside knows them: the .varlink file's words. */
 enum filter_state {
 	FILTER_DIALING,
 	FILTER_RELAYING,

@@ -18,15 +18,6 @@ static const unsigned conn_next[CONN_STATES] = {
 	[CONN_CLOSING]   = TO(CONN_FREE),
 };
 
-static const char *const conn_words[CONN_STATES] = {
-	[CONN_FREE]      = "free",
-	[CONN_ACCEPTING] = "accepting",
-	[CONN_DIALING]   = "dialing",
-	[CONN_RELAYING]  = "relaying",
-	[CONN_RESETTING] = "closing",
-	[CONN_CLOSING]   = "closing",
-};
-
 static const unsigned flow_next[FLOW_STATES] = {
 	[FLOW_OPEN]     = TO(FLOW_DRAINING) | TO(FLOW_SHUT) | TO(FLOW_RESET),
 	[FLOW_DRAINING] = TO(FLOW_SHUT) | TO(FLOW_RESET),
@@ -40,12 +31,6 @@ conn_state_may(enum conn_state from, enum conn_state to)
 {
 	return (unsigned)from < CONN_STATES && (unsigned)to < CONN_STATES &&
 	    (conn_next[from] & TO(to)) != 0;
-}
-
-const char *
-conn_state_word(enum conn_state state)
-{
-	return (unsigned)state < CONN_STATES ? conn_words[state] : "damaged";
 }
 
 void

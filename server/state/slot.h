@@ -159,7 +159,6 @@ _Static_assert(sizeof(struct slot) == 256, "a slot is four cache lines");
 
 /* May a connection go from one state to the other? */
 bool conn_state_may(enum conn_state from, enum conn_state to);
-const char *conn_state_word(enum conn_state state);
 
 /* Change state; a transition outside the table ends the worker (S3). */
 void slot_set_state(struct slot *slot, enum conn_state to);

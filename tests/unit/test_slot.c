@@ -99,21 +99,6 @@ START_TEST(flows_change_as_the_table_says)
 }
 END_TEST
 
-/* What control.md calls the states. */
-START_TEST(states_have_words)
-{
-	static const char *const words[] = {
-	    "free", "accepting", "dialing", "relaying", "closing", "closing"};
-
-	ck_assert_uint_eq(ARRAY_LEN(words), CONN_STATES);
-	for (unsigned i = 0; i < CONN_STATES; i++)
-		ck_assert_str_eq(conn_state_word((enum conn_state)i), words[i]);
-	ck_assert_str_eq(conn_state_word((enum conn_state)CONN_STATES),
-	    "damaged");
-	ck_assert_str_eq(conn_state_word((enum conn_state)255), "damaged");
-}
-END_TEST
-
 START_TEST(some_slots_are_connections)
 {
 	struct slot slot = {0};
@@ -171,6 +156,5 @@ START_TEST(endpoints_are_addresses_for_people)
 END_TEST
 
 UNIT_MAIN("slot", connections_change_as_the_table_says,
-    flows_change_as_the_table_says, states_have_words,
-    some_slots_are_connections, reasons_have_words_of_their_own,
-    endpoints_are_addresses_for_people)
+    flows_change_as_the_table_says, some_slots_are_connections,
+    reasons_have_words_of_their_own, endpoints_are_addresses_for_people)
