@@ -364,6 +364,17 @@ last_reload_failed(void *arg)
 	return failed;
 }
 
+/* Who sent a signal is told by the log alone. */
+static void
+expect_logged(const struct gateway *g, const char *words)
+{
+	static char text[1 << 16];
+
+	proc_read_file(g->log, text, sizeof text);
+	ck_assert_msg(strstr(text, words) != NULL, "no \"%s\" in the log: %s",
+	    words, text);
+}
+
 START_TEST(signal_reloads)
 {
 	static const char bad[] = "workers = lots\nservice x {\n";
@@ -379,6 +390,8 @@ START_TEST(signal_reloads)
 	gateway_signal(&g, SIGHUP);
 	reload_expect_newer(&g, 1);
 	generation = gateway_number(&g, "generation");
+	expect_logged(&g, "reload: added listener unix:");
+	expect_logged(&g, "the new configuration is in force");
 
 	gateway_write(g.config, bad, strlen(bad));
 	gateway_signal(&g, SIGHUP);
@@ -389,6 +402,8 @@ START_TEST(signal_reloads)
 	ck_assert_ptr_nonnull(message);
 	ck_assert_msg(message[0] != '\0', "the failed reload has no reason");
 	json_decref(status);
+	expect_logged(&g, "workers: \"lots\"");
+	expect_logged(&g, "reload refused");
 	ck_assert_int_eq(gateway_number(&g, "generation"), generation);
 
 	configure_unix(&g, "", false);

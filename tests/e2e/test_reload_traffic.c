@@ -407,6 +407,7 @@ reload_under_kills(struct fixture *f, unsigned round)
 START_TEST(fifty_reloads_under_kills)
 {
 	struct fixture f;
+	int64_t pss = 0;
 
 	if (!has_redis())
 		return;
@@ -415,7 +416,13 @@ START_TEST(fifty_reloads_under_kills)
 		configure(&f, round);
 		reload_under_kills(&f, round);
 		load_run(f.load, (int)(round * 53 % 100));
+		if (round == SETTLED) {
+			load_run(f.load, 1000);
+			pss = pss_of_all(&f);
+		}
 	}
+	load_run(f.load, 1000);
+	check_memory(&f, pss);
 	ck_assert_uint_eq(f.kills, RELOADS);
 	gateway_expect_number(&f.gateway, "totals/deaths", f.kills);
 	ck_assert_int_eq(gateway_number(&f.gateway, "totals/refused"), 0);
