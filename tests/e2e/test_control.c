@@ -21,8 +21,10 @@
 #include "reloads.h"
 
 #define MIB ((size_t)1024 * 1024)
-/* A good client is to be served within 100 ms, on a machine that is free. */
-#define SERVED_MS (500ULL * E2E_SLOWNESS)
+/* A good client is to be served within 100 ms; on a machine that has other
+ * things to do one time in twenty may take longer, but never so long. */
+#define SERVED_MS     (100ULL * E2E_SLOWNESS)
+#define SERVED_MAX_MS (500ULL * E2E_SLOWNESS)
 /* What the gateway gives those that stall is 10 s. */
 #define STALL_MS 15000
 
@@ -38,6 +40,7 @@ struct fixture {
 	struct client good;
 	uint64_t longest_ms; /* that the good client waited */
 	unsigned served;
+	unsigned late;
 };
 
 static void
@@ -49,6 +52,7 @@ fixture_start(struct fixture *f)
 
 	f->longest_ms = 0;
 	f->served = 0;
+	f->late = 0;
 	gateway_init(&f->gateway);
 	gateway_start(&f->gateway, SERVICE);
 	f->load = load_new();
@@ -71,11 +75,12 @@ go_on(struct fixture *f)
 	ck_assert_msg(reply != NULL, "the good client is not served");
 	ck_assert_ptr_null(json_object_get(reply, "error"));
 	json_decref(reply);
-	ck_assert_msg(took_ms < SERVED_MS, "the good client waited %llu ms",
+	ck_assert_msg(took_ms < SERVED_MAX_MS, "the good client waited %llu ms",
 	    (unsigned long long)took_ms);
 	if (took_ms > f->longest_ms)
 		f->longest_ms = took_ms;
 	f->served++;
+	f->late += took_ms > SERVED_MS;
 	load_turn(f->load, 0);
 }
 
@@ -90,6 +95,9 @@ fixture_stop(struct fixture *f, const char *what)
 	client_close(&f->good);
 	printf("%s: the good client was served %u times, within %llu ms\n",
 	    what, f->served, (unsigned long long)f->longest_ms);
+	ck_assert_msg(f->late <= f->served / 20,
+	    "of %u times the good client waited too long %u times", f->served,
+	    f->late);
 	gateway_stop(&f->gateway);
 }
 
