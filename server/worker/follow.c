@@ -154,16 +154,18 @@ follow_take_plan(struct worker *w, const struct channel_message *message,
 	close_leftovers(w);
 }
 
-void
+bool
 follow_take_sockets(struct worker *w, const struct channel_message *message,
     struct channel_extra *extra)
 {
 	const struct plan *plan;
 	uint32_t kept = 0;
+	int rc = find_plan(w, message->generation, &plan);
 
-	if (message->first >= BODY_LISTENERS_MAX || w->is_draining ||
-	    find_plan(w, message->generation, &plan) < 0)
-		return;
+	if (rc < 0)
+		return rc != -ENOENT;
+	if (message->first >= BODY_LISTENERS_MAX || w->is_draining)
+		return true;
 	for (uint32_t i = 0; i < extra->fds_count; i++) {
 		if (!sockets_take(w->head, plan, w->plan, message->first + i,
 			extra->fds[i]))
@@ -172,6 +174,7 @@ follow_take_sockets(struct worker *w, const struct channel_message *message,
 	extra->fds_count = kept;
 	if (plan == w->plan)
 		accept_open(w);
+	return true;
 }
 
 /* Judging */

@@ -35,7 +35,8 @@ enum follow_answer {
 /* Keep what came with the message, or leave it in extra. */
 void follow_take_plan(struct worker *w, const struct channel_message *message,
     struct channel_extra *extra);
-void follow_take_sockets(struct worker *w,
+/* False: their plan is not here. */
+must_check bool follow_take_sockets(struct worker *w,
     const struct channel_message *message, struct channel_extra *extra);
 
 /* FOLLOW_REFUSED: why is a sentence for a person. */

@@ -99,8 +99,10 @@ obey(struct worker *w, const struct channel_message *message,
 		report(w, message->generation);
 		break;
 	case CHANNEL_LISTENERS:
-		follow_take_sockets(w, message, extra);
-		report(w, message->generation);
+		/* Their plan may have been the last that a dead worker took
+		 * from the channel: all comes again after our hello. */
+		if (follow_take_sockets(w, message, extra))
+			report(w, message->generation);
 		break;
 	case CHANNEL_ABORT:
 		follow_abort(w, message->generation);

@@ -206,7 +206,7 @@ send_socket(uint64_t generation, uint32_t listener, int fd)
 	sent.first = 2 * listener;
 	passed.fds[0] = fd;
 	passed.fds_count = 1;
-	follow_take_sockets(&kit.w, &sent, &passed);
+	(void)!follow_take_sockets(&kit.w, &sent, &passed);
 	is_taken = passed.fds_count == 0;
 	channel_close_fds(&passed, 0);
 	return is_taken;

@@ -163,16 +163,35 @@ refusal(void *arg)
 	order_plan(3, PLAN_OLD);
 	round_of_the_loop();
 	CHILD_CHECK(hears(CHANNEL_READY, 3));
-	/* Sockets of an unknown plan are refused as well, with a reason. */
-	order_socket(9, KIT_LISTENER_NEW, dup(BODY_FD_NULL));
-	round_of_the_loop();
-	CHILD_CHECK(hears(CHANNEL_REFUSED, 9));
 }
 
 START_TEST(a_refusal_says_why)
 {
 	plans_compile("");
 	child_passes(refusal, NULL);
+}
+END_TEST
+
+/* The plan was the last that the predecessor took from the channel, and died
+ * with: the sockets behind it are no reason to refuse. */
+static void
+plan_lost(void *arg)
+{
+	(void)arg;
+	begin();
+	order_socket(2, KIT_LISTENER_NEW, make_listener(&master_new));
+	round_of_the_loop();
+	CHILD_CHECK(hear() == CHANNEL_TYPES);
+	order_plan(2, PLAN_NEW);
+	order_socket(2, KIT_LISTENER_NEW, dup(master_new));
+	round_of_the_loop();
+	CHILD_CHECK(hears(CHANNEL_READY, 2));
+}
+
+START_TEST(sockets_without_their_plan_are_waited_for)
+{
+	plans_compile("");
+	child_passes(plan_lost, NULL);
 }
 END_TEST
 
@@ -273,5 +292,6 @@ START_TEST(levels_are_taken)
 END_TEST
 
 UNIT_MAIN("orders", a_reload_is_answered, reloads_follow_each_other,
-    a_refusal_says_why, a_full_channel_loses_no_answer,
-    a_close_is_answered_with_a_count, levels_are_taken)
+    a_refusal_says_why, sockets_without_their_plan_are_waited_for,
+    a_full_channel_loses_no_answer, a_close_is_answered_with_a_count,
+    levels_are_taken)
