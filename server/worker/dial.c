@@ -380,6 +380,14 @@ forget_watch(struct slot *slot)
 	}
 }
 
+/* Was the last of the tried ones only about to be? */
+static bool
+has_untried(const struct slot *slot)
+{
+	return slot->has_backend == 0 && slot->tried_count > 0 &&
+	    (slot->tally & TALLY_FAILED << (slot->tried_count - 1)) == 0;
+}
+
 void
 dial_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 {
@@ -387,6 +395,8 @@ dial_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 
 	if (was_worked_on)
 		forget_watch(slot);
+	if (has_untried(slot))
+		slot->tried_count--;
 	if (slot->has_backend == 0) {
 		dial_start(w, slot);
 		return;

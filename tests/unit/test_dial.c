@@ -221,6 +221,39 @@ START_TEST(never_begun_counts_as_untried)
 }
 END_TEST
 
+/* It died when the backend stood among the tried ones already, and was not
+ * the connection's yet: a client is not turned away for that. */
+static void
+never_had(void *arg)
+{
+	struct slot *slot;
+
+	(void)arg;
+	kit_table(&kit);
+	slot = put_dialing();
+	(void)close(slot->fd[SIDE_BACKEND]);
+	slot->fd[SIDE_BACKEND] = 0;
+	slot->has_backend = 0;
+	slot->tried_count = 2;
+	slot->tried[0] = 1;
+	slot->tried[1] = 0;
+	slot->tally |= TALLY_FAILED;
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(slot->state == CONN_DIALING && slot->backend == 0);
+	CHILD_CHECK(slot->tried_count == 2 && failed_dials() == 0);
+}
+
+START_TEST(never_had_counts_as_untried)
+{
+	int fd = bind_first();
+
+	ck_assert_int_eq(listen(fd, 16), 0);
+	compile();
+	child_passes(never_had, NULL);
+	(void)close(fd);
+}
+END_TEST
+
 UNIT_MAIN("dial", connected_unseen_is_relayed,
     failed_unseen_tries_the_next_backend, pending_goes_on_waiting,
-    never_begun_counts_as_untried)
+    never_begun_counts_as_untried, never_had_counts_as_untried)
