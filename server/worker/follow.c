@@ -334,12 +334,13 @@ follow_next(struct worker *w)
 
 /* After a death */
 
-void
+int
 follow_recover_plan(struct worker *w)
 {
 	uint64_t in_force = generation_in_force(w);
 	const struct body_plan *entry = NULL;
 	const struct plan *plan;
+	int rc;
 
 	for (uint32_t i = 0; i < BODY_PLANS; i++) {
 		const struct body_plan *other = &w->head->plans[i];
@@ -348,15 +349,21 @@ follow_recover_plan(struct worker *w)
 		    (entry == NULL || other->generation < entry->generation))
 			entry = other;
 	}
-	if (entry == NULL || map_entry(entry, &plan) < 0)
-		return;
+	if (entry == NULL)
+		return 0;
+	/* Without a plan all connections would be given up: not for a lack
+	 * that may pass. */
+	rc = map_entry(entry, &plan);
+	if (rc < 0)
+		return rc == -ENOMEM ? rc : 0;
 	w->turns = pick_turns(w, plan);
 	if (w->turns == NULL) {
 		plan_unmap(plan);
-		return;
+		return -ENOMEM;
 	}
 	w->plan = plan;
 	w->generation = entry->generation;
+	return 0;
 }
 
 void

@@ -52,8 +52,9 @@ void follow_abort(struct worker *w, uint64_t generation);
  * False if nothing has changed. */
 bool follow_next(struct worker *w);
 
-/* The sweep: map the plan that the dead worker worked by, if it had one. */
-void follow_recover_plan(struct worker *w);
+/* The sweep: map the plan that the dead worker worked by, if it had one.
+ * Returns -ENOMEM if there is no memory just now, else 0. */
+must_check int follow_recover_plan(struct worker *w);
 
 /* After it: finish what the dead worker may have begun. */
 void follow_recover(struct worker *w);

@@ -364,7 +364,9 @@ sort_descriptors(struct sweep *s)
 	if (rc < 0)
 		return rc;
 	claim_tables(s);
-	follow_recover_plan(s->w);
+	rc = follow_recover_plan(s->w);
+	if (rc < 0)
+		return rc;
 	pipes_init(&s->w->pipes, s->w->head);
 	check_slots(s);
 	find_accepted(s);
