@@ -8,6 +8,7 @@
  *      that nobody listens on.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,7 +168,9 @@ path_settle(const struct control *control, const struct plan_control *settings,
 	if (settings->gid != PLAN_NO_ID &&
 	    lchown(path, (uid_t)-1, settings->gid) == -1)
 		what = "set the group of";
-	else if (chmod(path, settings->mode) == -1)
+	/* A link that somebody else has put there meanwhile is not followed. */
+	else if (fchmodat(AT_FDCWD, path, settings->mode,
+		     AT_SYMLINK_NOFOLLOW) == -1)
 		what = "set the mode of";
 	else if (listen(control->watch.fd, BACKLOG) == -1)
 		what = "listen on";

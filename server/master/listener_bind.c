@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -97,13 +98,12 @@ clear_path(const struct sockaddr_un *sun, socklen_t length)
 	return rc;
 }
 
-int
-listener_file_note(const char *path, struct listener_file *file)
+static int
+note_file(int dir_fd, const char *path, int flags, struct listener_file *file)
 {
 	struct statx stx;
 
-	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME,
-		&stx) < 0)
+	if (statx(dir_fd, path, flags, STATX_INO | STATX_BTIME, &stx) < 0)
 		return -errno;
 	*file = (struct listener_file){
 	    .inode = stx.stx_ino,
@@ -114,6 +114,12 @@ listener_file_note(const char *path, struct listener_file *file)
 		file->born_ns = (uint64_t)stx.stx_btime.tv_sec * 1000000000 +
 		    stx.stx_btime.tv_nsec;
 	return 0;
+}
+
+int
+listener_file_note(const char *path, struct listener_file *file)
+{
+	return note_file(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, file);
 }
 
 bool
@@ -133,32 +139,88 @@ listener_file_is_at(const struct listener_file *file, const char *path)
 	    listener_file_is(file, &there);
 }
 
+/*
+ * A handle of the file at path, if it is that one, a socket, and has no other
+ * name.  The folder may be somebody else's, who puts a link to a file of ours
+ * there at any moment: what is held can't be exchanged.
+ */
+static int
+hold_file(const char *path, const struct listener_file *file, struct stat *st)
+{
+	struct listener_file held = {.inode = 0};
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = note_file(fd, "", AT_EMPTY_PATH, &held);
+	if (rc == 0 && fstat(fd, st) < 0)
+		rc = -errno;
+	if (rc == 0 &&
+	    (!listener_file_is(file, &held) || !S_ISSOCK(st->st_mode) ||
+		st->st_nlink != 1))
+		rc = -EEXIST;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+static int
+set_access(int fd, const struct listener_access *to)
+{
+	char path[64];
+
+	/* An id of -1 is left alone (chown(2)). */
+	if ((to->uid != PLAN_NO_ID || to->gid != PLAN_NO_ID) &&
+	    fchownat(fd, "", to->uid, to->gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	/* fchmod(2) takes no such handle. */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return chmod(path, to->mode) < 0 ? -errno : 0;
+}
+
 int
-listener_file_set(const char *path, const struct plan_listener *listener,
-    struct listener_access *before)
+listener_file_look(const char *path, const struct listener_file *file,
+    struct listener_access *access)
 {
 	struct stat st;
+	int fd = hold_file(path, file, &st);
 
-	if (lstat(path, &st) < 0)
-		return -errno;
-	*before = (struct listener_access){
+	if (fd < 0)
+		return fd;
+	close(fd);
+	*access = (struct listener_access){
 	    .uid = st.st_uid,
 	    .gid = st.st_gid,
 	    .mode = st.st_mode & 07777,
 	};
-	if (listener->uid != PLAN_NO_ID || listener->gid != PLAN_NO_ID) {
-		/* An id of -1 is left alone (chown(2)). */
-		if (lchown(path, listener->uid, listener->gid) < 0)
-			return -errno;
-	}
-	return chmod(path, listener->mode) < 0 ? -errno : 0;
+	return 0;
 }
 
-void
-listener_file_put_back(const char *path, const struct listener_access *before)
+int
+listener_file_give(const char *path, const struct listener_file *file,
+    const struct listener_access *access)
 {
-	if (lchown(path, before->uid, before->gid) == 0)
-		(void)chmod(path, before->mode);
+	struct stat st;
+	int fd = hold_file(path, file, &st);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = set_access(fd, access);
+	close(fd);
+	return rc;
+}
+
+struct listener_access
+listener_access_of(const struct plan_listener *listener)
+{
+	return (struct listener_access){
+	    .uid = listener->uid,
+	    .gid = listener->gid,
+	    .mode = listener->mode,
+	};
 }
 
 static int
@@ -180,7 +242,7 @@ listener_bind_unix(const struct plan_listener *listener,
 	struct sockaddr_storage ss;
 	const struct sockaddr_un *sun = (const struct sockaddr_un *)&ss;
 	int length = addr_to_sockaddr(addr, &ss);
-	struct listener_access before;
+	struct listener_access access = listener_access_of(listener);
 	int rc;
 	int fd;
 
@@ -197,8 +259,7 @@ listener_bind_unix(const struct plan_listener *listener,
 	if (rc == 0 && sun->sun_path[0] != '\0') {
 		rc = listener_file_note(sun->sun_path, file);
 		if (rc == 0)
-			rc =
-			    listener_file_set(sun->sun_path, listener, &before);
+			rc = listener_file_give(sun->sun_path, file, &access);
 		if (rc < 0)
 			(void)unlink(sun->sun_path);
 	}

@@ -55,11 +55,15 @@ bool listener_file_is(const struct listener_file *a,
     const struct listener_file *b);
 /* Is it the one at path? */
 bool listener_file_is_at(const struct listener_file *file, const char *path);
-/* Give it the owner and mode of listener; what they were is in *before. */
-must_check int listener_file_set(const char *path,
-    const struct plan_listener *listener, struct listener_access *before);
-void listener_file_put_back(const char *path,
-    const struct listener_access *before);
+
+/* What the plan wants for it. */
+struct listener_access listener_access_of(const struct plan_listener *listener);
+/* Whose is it, and whose shall it be?  -EEXIST if something else is at path:
+ * that is left alone. */
+must_check int listener_file_look(const char *path,
+    const struct listener_file *file, struct listener_access *access);
+must_check int listener_file_give(const char *path,
+    const struct listener_file *file, const struct listener_access *access);
 
 /* Do two TCP addresses exclude each other? */
 bool listener_overlaps(const struct addr *a, const struct addr *b);

@@ -210,14 +210,20 @@ touch_file(const struct step *step)
 {
 	const struct plan_listener *before =
 	    plan_listener(step->from, step->number / 2);
+	struct listener_access access = listener_access_of(step->row);
 	struct listener_group *group = step->group;
+	int rc;
 
 	if ((before->mode == step->row->mode && before->uid == step->row->uid &&
 		before->gid == step->row->gid) ||
 	    !listener_file_is_at(&group->file, group->bound.path))
 		return 0;
+	rc =
+	    listener_file_look(group->bound.path, &group->file, &group->before);
+	if (rc < 0)
+		return rc;
 	group->is_touched = true;
-	return listener_file_set(group->bound.path, step->row, &group->before);
+	return listener_file_give(group->bound.path, &group->file, &access);
 }
 
 static int
@@ -301,8 +307,8 @@ listeners_abort(struct listeners *listeners)
 		struct listener_group *group = &listeners->groups[n];
 
 		if (group->is_touched)
-			listener_file_put_back(group->bound.path,
-			    &group->before);
+			(void)!listener_file_give(group->bound.path,
+			    &group->file, &group->before);
 		group->is_touched = false;
 		if (group->settled == 0) {
 			group_remove_file(group);

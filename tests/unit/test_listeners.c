@@ -165,6 +165,46 @@ START_TEST(a_unix_socket_is_shared_and_removed)
 }
 END_TEST
 
+/* The folder may be somebody else's: nothing but the socket gets the mode. */
+START_TEST(a_link_in_its_place_is_left_alone)
+{
+	static const struct listener_access all = {
+	    .uid = PLAN_NO_ID, .gid = PLAN_NO_ID, .mode = 0666};
+	struct listener_access before;
+	struct listener_file file;
+	struct listener_file link_file;
+	char path[PATH_MAX];
+	char other[PATH_MAX];
+	struct stat st;
+	int fds;
+
+	make_directory();
+	write_text("precious", "");
+	(void)snprintf(other, sizeof(other), "%s", path_of("precious"));
+	ck_assert_int_eq(chmod(other, 0600), 0);
+	ck_assert_int_eq(listeners_open(&listeners, unix_plan(""), why,
+			     sizeof(why)),
+	    0);
+	(void)snprintf(path, sizeof(path), "%s", path_of("s"));
+	fds = count_fds();
+	ck_assert_int_eq(listener_file_note(path, &file), 0);
+	ck_assert_int_eq(listener_file_give(path, &file, &all), 0);
+	ck_assert_int_eq(link(path, path_of("second")), 0);
+	ck_assert_int_eq(listener_file_give(path, &file, &all), -EEXIST);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(listener_file_look(path, &file, &before), -ENOENT);
+	ck_assert_int_eq(symlink(other, path), 0);
+	ck_assert_int_eq(listener_file_give(path, &file, &all), -EEXIST);
+	/* Even if it was there before it was noted. */
+	ck_assert_int_eq(listener_file_note(path, &link_file), 0);
+	ck_assert_int_eq(listener_file_give(path, &link_file, &all), -EEXIST);
+	ck_assert_int_eq(stat(other, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	ck_assert_int_eq(count_fds(), fds);
+	listeners_release(&listeners);
+}
+END_TEST
+
 START_TEST(only_a_dead_socket_is_replaced)
 {
 	struct listeners other = {0};
@@ -209,4 +249,4 @@ END_TEST
 UNIT_MAIN("listeners", each_worker_has_a_socket_of_its_own,
     a_star_is_both_families, a_port_in_use_is_an_error,
     nobody_holds_a_free_port, a_unix_socket_is_shared_and_removed,
-    only_a_dead_socket_is_replaced)
+    a_link_in_its_place_is_left_alone, only_a_dead_socket_is_replaced)
