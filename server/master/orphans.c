@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/attr.h"
 #include "server/master/body_ref.h"
 #include "server/master/orphans.h"
 
@@ -25,12 +26,16 @@ is_known(const struct bodies *bodies, pid_t pid)
 	return false;
 }
 
-/* Other children may have been there before we were executed. */
+/* Other children are not: the configuration's, which is waited for elsewhere,
+ * and any that were there before we were executed.  A worker has its holder's
+ * name at first. */
 static bool
 is_ours(pid_t pid)
 {
+	static const char *const names[] = {"srvd: worker ", "srvd: holder "};
 	char path[64];
 	char name[32] = "";
+	bool found = false;
 	FILE *file;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
@@ -40,7 +45,9 @@ is_ours(pid_t pid)
 	if (fgets(name, sizeof(name), file) == NULL)
 		name[0] = '\0';
 	(void)fclose(file);
-	return strncmp(name, "srvd: ", strlen("srvd: ")) == 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		found = found || strncmp(name, names[i], strlen(names[i])) == 0;
+	return found;
 }
 
 pid_t
