@@ -72,6 +72,7 @@ config_begin(const struct config_request *request, struct config_child *child)
 	*child = (struct config_child){.pid = -1,
 	    .fd = -1,
 	    .plan_fd = -1,
+	    .generation = request->generation,
 	    .began_ms = (int64_t)clock_monotonic_ms()};
 	error = open_channels(child, request->path, &write_fd);
 	if (error == 0) {
@@ -208,6 +209,12 @@ take_plan(struct config_child *child, struct config_result *result)
 	error = plan_map(child->plan_fd, &result->plan);
 	if (error < 0)
 		return error;
+	/* A number that others go by is not its to choose. */
+	if (result->plan->generation != child->generation) {
+		plan_unmap(result->plan);
+		result->plan = NULL;
+		return -EINVAL;
+	}
 	result->plan_fd = child->plan_fd;
 	child->plan_fd = -1;
 	return 0;

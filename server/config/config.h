@@ -84,6 +84,7 @@ struct config_child {
 	int fd; /* readable when the child has something to say; the
 		 * caller watches it and calls config_finish then */
 	/* Private. */
+	uint64_t generation; /* that was asked for */
 	int plan_fd;
 	char *path;
 	int64_t began_ms;
