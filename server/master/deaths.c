@@ -41,11 +41,17 @@ has_retired(const struct body_death *death)
 }
 
 static void
-say_death(const struct body_ref *ref)
+say_death(struct body_ref *ref)
 {
 	const struct body_death *death = &ref->death;
 	const char *name = sigabbrev_np(death->status);
 
+	/* The body tells of it, and may tell anything as often as it likes. */
+	if (ref->log_budget == 0) {
+		ref->log_lost++;
+		return;
+	}
+	ref->log_budget--;
 	if (death->cause == DEATH_EXIT)
 		log_warn("worker %u died, a successor takes over cause=exit "
 			 "status=%d",

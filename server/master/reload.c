@@ -394,6 +394,8 @@ reload_close(struct master *m)
 	if (r == NULL)
 		return;
 	reload_stop(m);
+	loop_timer_cancel(m->loop, &r->deadline);
+	loop_timer_cancel(m->loop, &r->look);
 	free(r);
 	m->reload = NULL;
 }
