@@ -214,18 +214,27 @@ end_body(struct body_ref *ref)
 		master_on_empty(m);
 }
 
+static bool
+has_worker(const struct body_ref *ref)
+{
+	return ref->worker_pidfd >= 0 &&
+	    syscall(SYS_pidfd_send_signal, ref->worker_pidfd, 0, NULL, 0) == 0;
+}
+
 static void
 on_holder_end(struct body_ref *ref)
 {
-	/* There may be a hello of a worker that we don't know yet. */
+	ref->holder_pid = 0;
+	/* There may be a hello of a worker that we don't know yet, */
 	if (ref->channel_fd >= 0)
 		courier_receive(ref);
-	ref->holder_pid = 0;
-	/* Or one that has not even got to that. */
-	if (ref->worker_pidfd < 0)
+	/* or one whose holder had just died when it said that, */
+	if (!has_worker(ref))
+		courier_greet(ref, ref->greeted_pid);
+	/* or one that has not even got to it. */
+	if (!has_worker(ref))
 		courier_greet(ref, orphans_find(&ref->master->bodies));
-	if (ref->worker_pidfd < 0 ||
-	    syscall(SYS_pidfd_send_signal, ref->worker_pidfd, 0, NULL, 0) < 0) {
+	if (!has_worker(ref)) {
 		end_body(ref);
 		return;
 	}

@@ -61,11 +61,12 @@ struct body_ref {
 	bool owes_closing; /* it has not answered m->closing yet */
 
 	/* The processes. */
-	bool is_lost;     /* its holder is dead, the worker lives on */
-	bool has_death;   /* death is one */
-	pid_t holder_pid; /* 0: none */
-	pid_t worker_pid; /* as the kernel told, 0: none known */
-	int worker_pidfd; /* -1: none */
+	bool is_lost;      /* its holder is dead, the worker lives on */
+	bool has_death;    /* death is one */
+	pid_t holder_pid;  /* 0: none */
+	pid_t worker_pid;  /* as the kernel told, 0: none known */
+	pid_t greeted_pid; /* said hello, and could not be taken for it; or 0 */
+	int worker_pidfd;  /* -1: none */
 	struct loop_watch worker_end;
 	body_gone_fn *worker_gone; /* told that a worker has ended */
 

@@ -78,41 +78,66 @@ parent_of(pid_t pid)
 }
 
 /*
- * The kernel says who sent the hello.  That it is a child of our holder, or
- * of ours since that died, is checked after the pidfd is there, so that a
- * number that was given to another process meanwhile is not taken for it (M1).
+ * The kernel says who sent the hello.  It must be a child of our holder, or
+ * of ours since that died: any process that a worker leaves behind comes to
+ * us.  That is asked after the pidfd is there, so that a number that was given
+ * to another process meanwhile is not taken for it (M1).
  */
-void
-courier_greet(struct body_ref *ref, pid_t pid)
+static int
+open_worker(const struct body_ref *ref, pid_t pid)
 {
-	pid_t parent;
+	pid_t parent = ref->holder_pid != 0 ? ref->holder_pid : getpid();
 	int fd;
 
-	if (pid <= 0 || pid == ref->worker_pid)
-		return;
-	deaths_note(ref);
-	drop_worker(ref);
+	if (pid == ref->holder_pid)
+		return -ECHILD;
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)
-		return;
-	parent = parent_of(pid);
-	if ((parent != ref->holder_pid && parent != getpid()) ||
-	    pid == ref->holder_pid) {
-		close(fd);
-		return;
-	}
-	ref->worker_pid = pid;
-	ref->worker_pidfd = fd;
+		return -errno;
+	if (parent_of(pid) == parent)
+		return fd;
+	close(fd);
+	return -ECHILD;
+}
+
+static int
+watch_worker(struct body_ref *ref, pid_t pid, int fd)
+{
+	int rc;
+
 	ref->worker_end = (struct loop_watch){
 	    .fd = fd,
 	    .events = EPOLLIN,
 	    .ready = on_worker_end,
 	    .arg = ref,
 	};
-	if (loop_add(ref->master->loop, &ref->worker_end) < 0) {
+	rc = loop_add(ref->master->loop, &ref->worker_end);
+	if (rc < 0) {
 		close(fd);
-		ref->worker_pidfd = -1;
+		return rc;
 	}
+	ref->worker_pid = pid;
+	ref->worker_pidfd = fd;
+	return 0;
+}
+
+void
+courier_greet(struct body_ref *ref, pid_t pid)
+{
+	int fd;
+
+	if (pid <= 0 || pid == ref->worker_pid)
+		return;
+	/* Out of descriptors, or too early to tell: courier_retry() and the
+	 * holder's end come back to it. */
+	ref->greeted_pid = pid;
+	fd = open_worker(ref, pid);
+	if (fd < 0)
+		return;
+	deaths_note(ref);
+	drop_worker(ref);
+	if (watch_worker(ref, pid, fd) == 0)
+		ref->greeted_pid = 0;
 }
 
 /* Sending */
@@ -135,6 +160,8 @@ send_all(struct body_ref *ref)
 void
 courier_retry(struct body_ref *ref)
 {
+	if (ref->worker_pid == 0)
+		courier_greet(ref, ref->greeted_pid);
 	if (ref->is_behind)
 		send_all(ref);
 }
@@ -289,6 +316,7 @@ void
 courier_close(struct body_ref *ref)
 {
 	drop_worker(ref);
+	ref->greeted_pid = 0;
 	if (ref->channel_fd >= 0) {
 		loop_remove(ref->master->loop, &ref->channel);
 		close(ref->channel_fd);
