@@ -111,16 +111,16 @@ struct body_redo {
 	uint64_t id; /* of the connection; 0: none */
 	uint32_t slot;
 	uint32_t tally;  /* the bit that commits it */
-	uint64_t offset; /* of the counter in the row; BODY_REDO_ACCESS: */
-			 /* access_head */
+	uint64_t offset; /* of the counter in the row, or BODY_REDO_… */
 	uint64_t value;  /* what it becomes */
 };
-#define BODY_REDO_ACCESS UINT64_MAX
+#define BODY_REDO_ACCESS UINT64_MAX       /* access_head */
+#define BODY_REDO_CLOSED (UINT64_MAX - 1) /* closing.closed */
 
 /* The CHANNEL_CLOSE that is being carried out or was the last. */
 struct body_closing {
-	uint64_t request; /* 0: there was none */
-	uint64_t closed;  /* connections closed for it so far */
+	uint64_t request;        /* 0: there was none */
+	_Atomic uint64_t closed; /* connections closed for it so far */
 };
 
 /* Bytes of access lines that wait for the master; a power of two. */

@@ -105,6 +105,7 @@ side_other(enum side side)
 #define TALLY_CONNECTED 0x0002
 #define TALLY_REFUSED   0x0004
 #define TALLY_FAILED    0x0008
+#define TALLY_CLOSED    0x4000 /* for the request in body_closing */
 #define TALLY_LOGGED    0x8000 /* its line is in the body's access ring */
 
 /* An IP address and port, for logs and lists; a Unix one is kind only. */

@@ -3,6 +3,7 @@
  */
 #include "server/worker/closing.h"
 #include "server/worker/conn.h"
+#include "server/worker/count.h"
 
 #define SLOTS_A_ROUND 512
 
@@ -18,7 +19,7 @@ closing_order(struct worker *w, const struct channel_message *message)
 		/* In this order: a request never has another one's count. */
 		count->request = 0;
 		atomic_signal_fence(memory_order_seq_cst);
-		count->closed = 0;
+		count_closed_begin(w);
 		atomic_signal_fence(memory_order_seq_cst);
 		count->request = message->request;
 	}
@@ -48,15 +49,7 @@ closing_run(struct worker *w)
 		worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
 		conn_close(w, slot, REASON_CLOSED,
 		    closing->is_reset ? END_RESET : END_SHUTDOWN);
-		w->head->closing.closed++;
 	}
 	worker_journal(w, JOURNAL_NONE, 0);
 	return !closing->is_on;
-}
-
-void
-closing_recover(struct worker *w, enum close_reason reason)
-{
-	if (reason == REASON_CLOSED)
-		w->head->closing.closed++;
 }

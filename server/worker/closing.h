@@ -1,9 +1,10 @@
 /*
  * closing - connections closed because the master was asked to.
  *
- * A portion a round.  How many there were is counted in the body, so that the
- * same request told again to a successor goes on; it looks at all slots once
- * more, and finds those that are left.
+ * A portion a round.  How many there were is counted in the body, by
+ * conn_close() and before they are gone, so that the same request told again
+ * to a successor goes on; it looks at all slots once more, and finds those
+ * that are left.
  *
  * Runs in: worker.
  */
@@ -13,7 +14,6 @@
 #include <stdbool.h>
 
 #include "server/state/channel.h"
-#include "server/state/reason.h"
 #include "server/worker/worker.h"
 
 /* Begin, or begin again, what the message asks for. */
@@ -21,8 +21,5 @@ void closing_order(struct worker *w, const struct channel_message *message);
 
 /* The next portion; true when it was the last one of a request. */
 must_check bool closing_run(struct worker *w);
-
-/* The sweep has finished a close that the dead worker had begun. */
-void closing_recover(struct worker *w, enum close_reason reason);
 
 #endif

@@ -158,6 +158,8 @@ conn_close(struct worker *w, struct slot *slot, enum close_reason reason,
 	slot->end = (uint8_t)end;
 	atomic_signal_fence(memory_order_seq_cst);
 	slot->reason = (uint8_t)reason;
+	if (reason == REASON_CLOSED)
+		count_closed(w, slot);
 	/* A culprit's worker may have died before it got to that. */
 	count_accepted(w, slot);
 	access_note(w, slot);

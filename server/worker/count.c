@@ -85,6 +85,27 @@ count_unlogged(struct worker *w, struct slot *slot)
 	count_once(w, slot, TALLY_LOGGED, &w->row->log_dropped);
 }
 
+void
+count_closed(struct worker *w, struct slot *slot)
+{
+	_Atomic uint64_t *closed = &w->head->closing.closed;
+	uint64_t value = atomic_load(closed) + 1;
+
+	if ((slot->tally & TALLY_CLOSED) != 0)
+		return;
+	commit(w, slot, TALLY_CLOSED, BODY_REDO_CLOSED, value);
+	atomic_store(closed, value);
+}
+
+void
+count_closed_begin(struct worker *w)
+{
+	/* What was counted for the last request is done. */
+	w->head->redo.id = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store(&w->head->closing.closed, 0);
+}
+
 static void
 add_live(_Atomic uint32_t *counter, int by)
 {
@@ -130,6 +151,8 @@ redo_counter(struct worker *w, const struct body_redo *r)
 {
 	if (r->offset == BODY_REDO_ACCESS)
 		return &w->head->access_head;
+	if (r->offset == BODY_REDO_CLOSED)
+		return &w->head->closing.closed;
 	if (r->offset > sizeof(*w->row) - sizeof(uint64_t) ||
 	    r->offset % sizeof(uint64_t) != 0)
 		return NULL;

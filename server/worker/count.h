@@ -27,6 +27,10 @@ void count_failed(struct worker *w, struct slot *slot);
 void count_logged(struct worker *w, struct slot *slot, uint64_t access_head);
 void count_unlogged(struct worker *w, struct slot *slot);
 
+/* It is being closed for the request in body_closing, which begins anew. */
+void count_closed(struct worker *w, struct slot *slot);
+void count_closed_begin(struct worker *w);
+
 /* Live counts: a connection came to or left the service, the backend. */
 void count_live_service(struct worker *w, const struct slot *slot, int by);
 void count_live_backend(struct worker *w, const struct slot *slot, int by);

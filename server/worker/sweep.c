@@ -9,7 +9,6 @@
 #include "common/log.h"
 #include "server/worker/accept.h"
 #include "server/worker/claims.h"
-#include "server/worker/closing.h"
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
 #include "server/worker/dial.h"
@@ -293,8 +292,8 @@ close_culprit(struct sweep *s)
 	struct worker *w = s->w;
 	struct slot *slot = worker_slot(w, s->number);
 
-	if (slot->state != CONN_FREE)
-		closing_recover(w, slot->reason);
+	if (slot->state != CONN_FREE && slot->reason == REASON_CLOSED)
+		count_closed(w, slot);
 	/* One that was hardly accepted, or as good as closed. */
 	if (slot->state == CONN_ACCEPTING || slot->state == CONN_CLOSING) {
 		w->head->death.culprit = slot->id;
@@ -327,7 +326,6 @@ resume_slot(struct sweep *s, uint32_t number)
 	if (slot->reason != REASON_NONE && slot->state != CONN_CLOSING &&
 	    slot_is_connection(slot)) {
 		/* It was about to be closed, and may be half way there. */
-		closing_recover(w, slot->reason);
 		conn_close(w, slot, slot->reason, (enum conn_end)slot->end);
 		worker_journal(w, JOURNAL_NONE, 0);
 		return;
@@ -347,7 +345,6 @@ resume_slot(struct sweep *s, uint32_t number)
 		relay_recover(w, slot, worked_on);
 		break;
 	case CONN_CLOSING:
-		closing_recover(w, slot->reason);
 		conn_finish(w, slot);
 		break;
 	default:
