@@ -26,14 +26,14 @@ wrong(const struct option_row *row, const char *why)
 
 /* A number of seconds, or a duration with its unit. */
 static int
-seconds_parse(const struct option_row *row, const char *value, uint64_t most,
-    uint64_t *seconds)
+seconds_parse(const struct option_row *row, const char *value, uint64_t least,
+    uint64_t most, uint64_t *seconds)
 {
 	char why[WHY_SIZE];
 	uint64_t ms = 0;
 
 	if (value[0] != '\0' && strspn(value, "0123456789") == strlen(value)) {
-		if (units_parse_number(value, 0, most, seconds, why,
+		if (units_parse_number(value, least, most, seconds, why,
 			sizeof(why)) < 0)
 			return wrong(row, why);
 		return 0;
@@ -42,6 +42,8 @@ seconds_parse(const struct option_row *row, const char *value, uint64_t most,
 		return wrong(row, why);
 	if (ms % 1000 != 0)
 		return wrong(row, "it must be whole seconds");
+	if (ms / 1000 < least)
+		return wrong(row, "so short is not allowed");
 	if (ms / 1000 > most)
 		return wrong(row, "so long is not allowed");
 	*seconds = ms / 1000;
@@ -62,11 +64,7 @@ static int
 take_timeout(struct command *command, const struct option_row *row,
     const char *value)
 {
-	int error = seconds_parse(row, value, TIMEOUT_MAX, &command->timeout_s);
-
-	if (error == 0 && command->timeout_s == 0)
-		return wrong(row, "it must be at least 1 s");
-	return error;
+	return seconds_parse(row, value, 1, TIMEOUT_MAX, &command->timeout_s);
 }
 
 static int
@@ -74,7 +72,7 @@ take_drain(struct command *command, const struct option_row *row,
     const char *value)
 {
 	uint64_t seconds = 0;
-	int error = seconds_parse(row, value, SECONDS_MAX, &seconds);
+	int error = seconds_parse(row, value, 0, SECONDS_MAX, &seconds);
 
 	if (error == 0)
 		command->drain_s = (int64_t)seconds;
@@ -210,7 +208,7 @@ take_seconds(struct command *command, const struct option_row *row,
 {
 	const char *key = strcmp(row->name, "idle") == 0 ? "idle_s" : "age_s";
 	uint64_t seconds = 0;
-	int error = seconds_parse(row, value, SECONDS_MAX, &seconds);
+	int error = seconds_parse(row, value, 0, SECONDS_MAX, &seconds);
 
 	if (error < 0)
 		return error;

@@ -73,7 +73,10 @@ START_TEST(usage)
 	wants("--frob|status", 2, "--help");
 	wants("status|a|b", 2, "too many arguments");
 	wants("call", 2, "an argument is missing");
-	wants("--timeout|0|status", 2, "--timeout");
+	wants("--timeout|0|status", 2,
+	    "--timeout: 0 is out of range: write 1 ");
+	wants("--timeout|0s|status", 2, "--timeout: so short");
+	wants("--timeout|86401|status", 2, "write 1 to 86400");
 	wants("--timeout|1.5|status", 2, "--timeout");
 	wants("check|--json", 2, "asks no gateway");
 	wants("close", 2, "At least one filter");
