@@ -142,9 +142,11 @@ put_unix(struct line *line, int fd, bool is_peer)
 		rc = getsockname(fd, (struct sockaddr *)&ss, &length);
 	if (rc == 0)
 		addr_from_sockaddr(&addr, (struct sockaddr *)&ss, length);
-	put_text(line, "unix:");
-	if (addr.kind == ADDR_UNIX)
-		put_path(line, addr.path);
+	put_text(line, "unix");
+	if (addr.kind != ADDR_UNIX || addr.path[0] == '\0')
+		return;
+	put_char(line, ':');
+	put_path(line, addr.path);
 }
 
 static void

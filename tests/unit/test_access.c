@@ -172,7 +172,7 @@ START_TEST(a_path_cannot_break_the_line)
 	slot->fd[SIDE_CLIENT] = server;
 	slot->fd[SIDE_BACKEND] = client;
 	(void)snprintf(expected, sizeof(expected),
-	    " client=unix: local=unix:%s/a\\x20b\\x0ac\\x5c\\x22\\x7f\xc3\xa9 "
+	    " client=unix local=unix:%s/a\\x20b\\x0ac\\x5c\\x22\\x7f\xc3\xa9 "
 	    "source=- server=unix:%s/a\\x20b\\x0ac\\x5c\\x22\\x7f\xc3\xa9 up=",
 	    directory, directory);
 	ck_assert_ptr_nonnull(strstr(line_of(), expected));
@@ -180,7 +180,7 @@ START_TEST(a_path_cannot_break_the_line)
 	slot->fd[SIDE_CLIENT] = 0;
 	slot->fd[SIDE_BACKEND] = 0;
 	ck_assert_ptr_nonnull(strstr(line_of(),
-	    " client=unix: local=unix: source=- server=unix: up="));
+	    " client=unix local=unix source=- server=unix up="));
 	(void)close(server);
 	slot->fd[SIDE_BACKEND] = client;
 	ck_assert_ptr_nonnull(strstr(line_of(), "\\x20b\\x0ac"));
