@@ -53,11 +53,35 @@ log_level_word(enum log_level level)
 	return (size_t)level < ARRAY_LEN(words) ? words[level] : "error";
 }
 
+/* How many bytes of UTF-8 follow this one. */
+static unsigned
+bytes_after(unsigned char lead)
+{
+	if (lead >= 0xf0)
+		return 3;
+	if (lead >= 0xe0)
+		return 2;
+	return lead >= 0xc0 ? 1 : 0;
+}
+
 char *
 log_printable(char *text)
 {
+	unsigned due = 0; /* bytes of a character that has begun */
+
 	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
-		if (*p < 0x20 || *p == 0x7f)
+		bool is_control = *p < 0x20 || (*p >= 0x7f && *p < 0xa0);
+
+		if (*p < 0x80 || *p >= 0xc0) {
+			due = bytes_after(*p);
+		} else if (due > 0) {
+			due--;
+			/* U+0080 to U+009F are controls, too. */
+			is_control = is_control && p[-1] == 0xc2;
+			if (is_control)
+				p[-1] = '?';
+		}
+		if (is_control)
 			*p = '?';
 	}
 	return text;

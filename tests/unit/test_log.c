@@ -99,6 +99,32 @@ content_of(const char *name)
 	return text;
 }
 
+START_TEST(no_control_of_a_terminal_is_left)
+{
+	static const struct {
+		const char *text;
+		const char *shown;
+	} cases[] = {
+	    {"\xc3\xa9 \xc3\x9c \xe2\x82\xac \xf0\x9f\x98\x80",
+		"\xc3\xa9 \xc3\x9c \xe2\x82\xac \xf0\x9f\x98\x80"},
+	    {"a\xc2\x9b"
+	     "2J\xc2\xa0",
+		"a??2J\xc2\xa0"},
+	    {"\x9b"
+	     "2J\xc3\x9c\x9b",
+		"?2J\xc3\x9c?"},
+	    {"\xe2\x1b\x9b\xc3", "\xe2??\xc3"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "%s", cases[i].text);
+		ck_assert_str_eq(log_printable(text), cases[i].shown);
+	}
+}
+END_TEST
+
 START_TEST(a_file_is_written_and_opened_again)
 {
 	const struct plan *plan;
@@ -163,5 +189,5 @@ START_TEST(a_full_pipe_drops_lines)
 END_TEST
 
 UNIT_MAIN("log", levels_are_kept, words_are_levels, a_line_is_one_line,
-    a_file_is_written_and_opened_again, a_log_that_cannot_be_opened_is_an_error,
-    a_full_pipe_drops_lines)
+    no_control_of_a_terminal_is_left, a_file_is_written_and_opened_again,
+    a_log_that_cannot_be_opened_is_an_error, a_full_pipe_drops_lines)
