@@ -288,11 +288,26 @@ on_worker_gone(struct body_ref *ref)
 
 /* Once a second: what the bodies look like, and fresh log budgets. */
 
+/* A worker shuts its channel by ending, and its holder with it. */
+static bool
+is_deaf(const struct body_ref *ref)
+{
+	return ref->deaf_ms != 0 && ref->master->phase == MASTER_SERVING &&
+	    loop_now_ms(ref->master->loop) - ref->deaf_ms >= CHECK_MS;
+}
+
+static const char *
+find_fault(const struct body_ref *ref)
+{
+	if (is_deaf(ref))
+		return "its channel was shut";
+	return body_head_fault(ref->body.head, ref->body.size);
+}
+
 static void
 check_body(struct body_ref *ref)
 {
-	struct body_head *head = ref->body.head;
-	const char *fault = body_head_fault(head, ref->body.size);
+	const char *fault = find_fault(ref);
 	uint64_t now = loop_now_ms(ref->master->loop);
 
 	deaths_look(ref);
@@ -311,7 +326,10 @@ check_body(struct body_ref *ref)
 	ref->fault_ms = now;
 	(void)snprintf(ref->fault, sizeof(ref->fault),
 	    "its body was damaged and replaced: %s", fault);
-	/* Its successor will find the same and give up, and so the holder. */
+	/* Its successor will find the same and give up, and so the holder; but
+	 * no successor opens a channel again. */
+	if (is_deaf(ref) && ref->holder_pid != 0)
+		(void)kill(ref->holder_pid, SIGKILL);
 	if (ref->worker_pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd, SIGKILL,
 		    NULL, 0);

@@ -57,6 +57,7 @@ struct body_ref {
 	struct body_outbox outbox;
 	uint64_t follows;  /* generation that its worker works by, it says */
 	int channel_fd;    /* our end, -1: none */
+	uint64_t deaf_ms;  /* when the channel was at its end, or 0 */
 	bool is_behind;    /* with sending: an error that may pass */
 	bool owes_closing; /* it has not answered m->closing yet */
 

@@ -143,6 +143,13 @@ courier_greet(struct body_ref *ref, pid_t pid)
 /* Sending */
 
 static void
+note_end(struct body_ref *ref)
+{
+	if (ref->deaf_ms == 0)
+		ref->deaf_ms = loop_now_ms(ref->master->loop);
+}
+
+static void
 send_all(struct body_ref *ref)
 {
 	int rc;
@@ -151,8 +158,10 @@ send_all(struct body_ref *ref)
 		return;
 	rc = outbox_send(ref);
 	/* Full: go on when there is room.  Too much in flight: courier_retry()
-	 * does.  Else the body is gone. */
+	 * does.  Else the body is gone, or has shut the channel. */
 	ref->is_behind = rc < 0 && rc != -EAGAIN;
+	if (rc == -EPIPE)
+		note_end(ref);
 	(void)!loop_change(ref->master->loop, &ref->channel,
 	    rc == -EAGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
@@ -256,8 +265,9 @@ on_message(struct body_ref *ref, struct channel_message *message,
 	}
 }
 
-void
-courier_receive(struct body_ref *ref)
+/* Returns 1 if there may be more, 0 at the channel's end, or -errno. */
+static int
+take_messages(struct body_ref *ref)
 {
 	static struct channel_message message;
 	static struct channel_extra extra;
@@ -268,22 +278,31 @@ courier_receive(struct body_ref *ref)
 		if (rc == 1)
 			on_message(ref, &message, &extra);
 		else if (rc != -EPROTO)
-			break;
+			return rc;
 	}
+	return 1;
+}
+
+void
+courier_receive(struct body_ref *ref)
+{
+	(void)take_messages(ref);
 }
 
 static void
 on_channel(struct loop_watch *watch, uint32_t events)
 {
 	struct body_ref *ref = watch->arg;
+	int rc = take_messages(ref);
 
-	courier_receive(ref);
 	if ((events & EPOLLOUT) != 0)
 		send_all(ref);
+	if (rc == 1 || (rc < 0 && (events & (EPOLLHUP | EPOLLERR)) == 0))
+		return;
 	/* The end: the body's table is gone, its holder is about to be
-	 * reaped. */
-	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
-		loop_remove(ref->master->loop, watch);
+	 * reaped.  If it is not, bodies.c sees to that. */
+	loop_remove(ref->master->loop, watch);
+	note_end(ref);
 }
 
 int
@@ -322,6 +341,7 @@ courier_close(struct body_ref *ref)
 		close(ref->channel_fd);
 	}
 	ref->channel_fd = -1;
+	ref->deaf_ms = 0;
 	ref->follows = 0;
 	outbox_clear(ref);
 }

@@ -158,8 +158,9 @@ channel_receive(int fd, struct channel_message *message,
 	if (n < 0)
 		return -errno;
 	fits = take_extra(&header, extra);
-	/* A message is never empty, so nothing is the end. */
-	if (n == 0 && extra->fds_count == 0)
+	/* No message is empty, so nothing is the end; but whoever sends an
+	 * empty one to the master is named with it. */
+	if (n == 0 && header.msg_controllen == 0)
 		return 0;
 	if (fits && is_well_formed(message, (size_t)n, header.msg_flags))
 		return 1;

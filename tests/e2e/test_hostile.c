@@ -185,5 +185,38 @@ START_TEST(worker_only_crashes)
 }
 END_TEST
 
+static void
+expect_end_of_deafness(int way)
+{
+	struct attacked a;
+	uint64_t begun;
+	uint64_t spent;
+
+	attacked_start(&a, way);
+	e2e_pause(400);
+	begun = proc_cpu_ms(a.gateway.pid);
+	e2e_pause(800);
+	spent = proc_cpu_ms(a.gateway.pid) - begun;
+	ck_assert_msg(spent < 400, "the master spins: %d ms", (int)spent);
+	/* So that there is something to tell it. */
+	gateway_signal(&a.gateway, SIGHUP);
+	ck_assert_msg(e2e_wait(tells_fault, &a, 8000),
+	    "status does not say that the channel of worker 0 was shut");
+	expect_survival(&a);
+	gateway_stop(&a.gateway);
+}
+
+START_TEST(channel_is_shut)
+{
+	expect_end_of_deafness(HOSTILE_SHUT);
+}
+END_TEST
+
+START_TEST(channel_is_not_heard)
+{
+	expect_end_of_deafness(HOSTILE_DEAF);
+}
+END_TEST
+
 E2E_MAIN("hostile", body_is_emptied, body_is_scribbled_over, channel_is_flooded,
-    worker_only_crashes)
+    worker_only_crashes, channel_is_shut, channel_is_not_heard)

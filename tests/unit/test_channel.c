@@ -324,6 +324,21 @@ START_TEST(a_full_channel_says_so)
 END_TEST
 
 /* Without a signal: nobody here ignores SIGPIPE. */
+/* An empty message of a worker's is not the end, and its end is not one. */
+START_TEST(nothing_is_not_the_end)
+{
+	open_ends();
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(send(ends[1], "", 0, 0), 0);
+	ck_assert_int_eq(shutdown(ends[1], SHUT_WR), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(channel_receive(ends[0], &message, &extra),
+		    -EPROTO);
+	ck_assert_int_eq(channel_receive(ends[0], &message, &extra), 0);
+	close_ends();
+}
+END_TEST
+
 START_TEST(the_end_comes_after_the_messages)
 {
 	open_ends();
@@ -342,4 +357,5 @@ UNIT_MAIN("channel", ends_are_nonblocking_and_private,
     the_sender_is_the_one_who_sent, descriptors_come_along,
     too_much_is_not_sent, malformed_messages_are_errors_and_leak_nothing,
     too_many_descriptors_leak_nothing, noise_leaks_nothing,
-    a_full_channel_says_so, the_end_comes_after_the_messages)
+    a_full_channel_says_so, nothing_is_not_the_end,
+    the_end_comes_after_the_messages)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -131,6 +132,28 @@ attack_crash(struct body *body, struct board_row *row)
 	abort();
 }
 
+/* Say nothing more, as the kernel sees it. */
+static void
+attack_shut(struct body *body, struct board_row *row)
+{
+	(void)body;
+	(void)row;
+	(void)shutdown(BODY_FD_CHANNEL, SHUT_WR);
+	while (!is_over())
+		pause_ms(50);
+}
+
+/* Hear nothing more. */
+static void
+attack_deaf(struct body *body, struct board_row *row)
+{
+	(void)body;
+	(void)row;
+	(void)shutdown(BODY_FD_CHANNEL, SHUT_RD);
+	while (!is_over())
+		pause_ms(50);
+}
+
 int
 hostile_main(struct body *body, const struct board *board,
     struct board_row *row)
@@ -140,6 +163,8 @@ hostile_main(struct body *body, const struct board *board,
 	    [HOSTILE_SCRIBBLE] = attack_scribble,
 	    [HOSTILE_FLOOD] = attack_flood,
 	    [HOSTILE_CRASH] = attack_crash,
+	    [HOSTILE_SHUT] = attack_shut,
+	    [HOSTILE_DEAF] = attack_deaf,
 	};
 
 	if (body->head->index != 0)

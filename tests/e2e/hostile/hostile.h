@@ -10,6 +10,8 @@
 #define HOSTILE_SCRIBBLE 1
 #define HOSTILE_FLOOD    2
 #define HOSTILE_CRASH    3
+#define HOSTILE_SHUT     4
+#define HOSTILE_DEAF     5
 
 /* A worker_main_fn. */
 int hostile_main(struct body *body, const struct board *board,
