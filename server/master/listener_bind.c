@@ -184,7 +184,7 @@ int
 listener_file_look(const char *path, const struct listener_file *file,
     struct listener_access *access)
 {
-	struct stat st;
+	struct stat st = {.st_mode = 0};
 	int fd = hold_file(path, file, &st);
 
 	if (fd < 0)
@@ -202,7 +202,7 @@ int
 listener_file_give(const char *path, const struct listener_file *file,
     const struct listener_access *access)
 {
-	struct stat st;
+	struct stat st = {.st_mode = 0};
 	int fd = hold_file(path, file, &st);
 	int rc;
 
