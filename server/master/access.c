@@ -164,7 +164,7 @@ access_check(struct body_ref *ref)
 }
 
 void
-access_end(const struct body_ref *ref)
+access_take_all(const struct body_ref *ref)
 {
 	(void)take(ref, CHUNKS_AT_END);
 }

@@ -26,7 +26,7 @@ void access_wake(struct body_ref *ref);
 /* Once a second: the message that they wait may have been lost. */
 void access_check(struct body_ref *ref);
 
-/* The body ends: take what is left, all of it. */
-void access_end(const struct body_ref *ref);
+/* Take what is left, all of it: the body ends, or the log goes elsewhere. */
+void access_take_all(const struct body_ref *ref);
 
 #endif

@@ -97,7 +97,7 @@ drop_body(struct body_ref *ref)
 	courier_close(ref);
 	loop_timer_cancel(ref->master->loop, &ref->access_timer);
 	if (ref->body_fd >= 0) {
-		access_end(ref);
+		access_take_all(ref);
 		body_unmap(&ref->body);
 		close(ref->body_fd);
 	}

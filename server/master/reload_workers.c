@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/master/access.h"
 #include "server/master/courier.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
@@ -161,6 +162,17 @@ set_bases(struct master *m, const struct plan *from, const struct plan *to)
 	}
 }
 
+/* Connections that ended until now have their lines where lines went. */
+static void
+switch_logs(const struct master *m)
+{
+	for (uint32_t i = 0; i < m->bodies.count; i++) {
+		if (m->bodies.refs[i].body_fd >= 0)
+			access_take_all(&m->bodies.refs[i]);
+	}
+	logger_commit();
+}
+
 static void
 commit(struct reload *r)
 {
@@ -185,7 +197,7 @@ commit(struct reload *r)
 	r->has_hurried = false;
 	loop_timer_set(m->loop, &r->deadline, FOLLOW_MS);
 	listeners_commit(&m->listeners, m->plan);
-	logger_commit();
+	switch_logs(m);
 	for (uint32_t i = 0; i < m->bodies.count; i++)
 		outbox_commit(&m->bodies.refs[i]);
 	/* It tells them something, which wakes who has nothing to do. */

@@ -14,6 +14,7 @@
 #include "gateway.h"
 #include "harness.h"
 #include "net.h"
+#include "reloads.h"
 
 #define PIPE_CONNECTIONS 1500
 
@@ -302,6 +303,26 @@ START_TEST(the_file_is_opened_again)
 }
 END_TEST
 
+/* It is turned off right after connections ended: their lines wait. */
+START_TEST(turning_it_off_loses_no_line)
+{
+	struct access_log log;
+
+	prepare();
+	gateway_start(&gateway, "%s", echo_service);
+	echo_many(30);
+	gateway_expect_number(&gateway, "totals/connections", 0);
+	gateway.access = "off";
+	gateway_configure(&gateway, "%s", echo_service);
+	reload_expect_done(&gateway);
+	echo_many(3);
+	gateway_stop(&gateway);
+	access_log_read(&log, access_path, 30);
+	ck_assert_uint_eq(log.count, 30);
+	access_log_free(&log);
+}
+END_TEST
+
 /* A disk without room, always. */
 START_TEST(a_full_disk_blocks_nobody)
 {
@@ -363,5 +384,5 @@ START_TEST(a_full_pipe_blocks_nobody)
 END_TEST
 
 E2E_MAIN("access", every_field_is_right, reasons_and_builtins_are_told,
-    the_file_is_opened_again, a_full_disk_blocks_nobody,
-    a_full_pipe_blocks_nobody)
+    the_file_is_opened_again, turning_it_off_loses_no_line,
+    a_full_disk_blocks_nobody, a_full_pipe_blocks_nobody)

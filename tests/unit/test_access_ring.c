@@ -161,13 +161,13 @@ START_TEST(a_bodys_end_takes_all_that_is_left)
 {
 	begin();
 	put_line(0);
-	access_end(&ref);
+	access_take_all(&ref);
 	/* Across the ring's end. */
 	for (unsigned i = 1; i <= RING / LINE_LENGTH; i++)
 		put_line(i);
-	access_end(&ref);
+	access_take_all(&ref);
 	expect_lines(0, RING / LINE_LENGTH + 1);
-	access_end(&ref);
+	access_take_all(&ref);
 	ck_assert_uint_eq(waiting(), 0);
 	ck_assert_uint_eq(logger_dropped(), 0);
 }
@@ -192,7 +192,7 @@ START_TEST(what_is_no_line_is_dropped)
 	text[200] = '\n';
 	put(text, 201); /* 4: a NUL within */
 	put_line(3);
-	access_end(&ref);
+	access_take_all(&ref);
 	expect_lines(0, 4);
 	dropped += 4;
 	ck_assert_uint_eq(logger_dropped(), dropped);
@@ -200,12 +200,12 @@ START_TEST(what_is_no_line_is_dropped)
 	/* Half a line at the head is no worker's, and is not waited for. */
 	put_line(4);
 	put("half of a line", 14);
-	access_end(&ref);
+	access_take_all(&ref);
 	expect_lines(0, 5);
 	ck_assert_uint_eq(logger_dropped(), ++dropped);
 	ck_assert_uint_eq(waiting(), 0);
 	put_line(5);
-	access_end(&ref);
+	access_take_all(&ref);
 	expect_lines(0, 6);
 }
 END_TEST
@@ -221,7 +221,7 @@ START_TEST(control_characters_reach_no_terminal)
 	memcpy(line, bad, sizeof(bad));
 	line[LINE_LENGTH - 1] = '\n';
 	put(line, LINE_LENGTH);
-	access_end(&ref);
+	access_take_all(&ref);
 	ck_assert_int_eq(strncmp(written(), "?[2J????xx", 10), 0);
 	ck_assert_uint_eq(strlen(all), LINE_LENGTH);
 }
@@ -237,13 +237,13 @@ START_TEST(a_worker_may_write_anything)
 	begin();
 	memset(kit.w.head->access, 'z', RING);
 	atomic_store(&kit.w.head->access_head, RING);
-	access_end(&ref);
+	access_take_all(&ref);
 	ck_assert_uint_eq(waiting(), 0);
 	ck_assert_str_eq(written(), "");
 	ck_assert_uint_gt(logger_dropped(), 0);
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
 		atomic_store(&kit.w.head->access_head, heads[i]);
-		access_end(&ref);
+		access_take_all(&ref);
 		ck_assert_uint_eq(waiting(), 0);
 	}
 	for (unsigned round = 0; round < 200; round++) {
@@ -254,7 +254,7 @@ START_TEST(a_worker_may_write_anything)
 		}
 		atomic_fetch_add(&kit.w.head->access_head, seed % (RING + 9));
 		access_wake(&ref);
-		access_end(&ref);
+		access_take_all(&ref);
 		ck_assert_uint_eq(waiting(), 0);
 	}
 	for (const char *p = written(); *p != '\0'; p++)
@@ -262,7 +262,7 @@ START_TEST(a_worker_may_write_anything)
 	/* And then it behaves. */
 	ck_assert_int_eq(truncate(path_of("access"), 0), 0);
 	put_line(0);
-	access_end(&ref);
+	access_take_all(&ref);
 	expect_lines(0, 1);
 }
 END_TEST
