@@ -239,7 +239,7 @@ on_holder_end(struct body_ref *ref)
 		return;
 	}
 	ref->is_lost = true;
-	if (ref->master->phase != MASTER_SERVING)
+	if (ref->master->phase != MASTER_SERVING || ref->is_damaged)
 		return;
 	(void)snprintf(ref->fault, sizeof(ref->fault),
 	    "its holder is gone: the next death of this worker ends its "
@@ -282,7 +282,8 @@ on_worker_gone(struct body_ref *ref)
 {
 	if (!ref->is_lost)
 		return;
-	ref->fault[0] = '\0';
+	if (!ref->is_damaged)
+		ref->fault[0] = '\0';
 	end_body(ref);
 }
 

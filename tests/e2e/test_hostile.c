@@ -199,7 +199,8 @@ expect_end_of_deafness(int way)
 	spent = proc_cpu_ms(a.gateway.pid) - begun;
 	ck_assert_msg(spent < 400, "the master spins: %d ms", (int)spent);
 	/* So that there is something to tell it. */
-	gateway_signal(&a.gateway, SIGHUP);
+	json_decref(gateway_call(&a.gateway, "io.srvd.Control.SetLogLevel",
+	    "{\"level\":\"debug\"}"));
 	ck_assert_msg(e2e_wait(tells_fault, &a, 8000),
 	    "status does not say that the channel of worker 0 was shut");
 	expect_survival(&a);
