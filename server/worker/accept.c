@@ -209,8 +209,9 @@ note_local(struct slot *slot, const struct plan_listener *listener)
 		    length);
 }
 
+/* The client is a connection from here on. */
 static void
-begin(struct worker *w, struct slot *slot, const struct sockaddr *peer,
+admit(struct worker *w, struct slot *slot, const struct sockaddr *peer,
     socklen_t length)
 {
 	endpoint_from_sockaddr(&slot->client, peer, length);
@@ -220,7 +221,6 @@ begin(struct worker *w, struct slot *slot, const struct sockaddr *peer,
 		slot->client.kind =
 		    slot->local.kind == ADDR_UNIX ? ADDR_UNIX : ADDR_TCP4;
 	conn_accepted(w, slot);
-	dial_start(w, slot);
 }
 
 static enum accept_result
@@ -277,7 +277,8 @@ accept_one(struct worker *w, uint32_t number)
 	}
 	slot->fd[SIDE_CLIENT] = fd;
 	say_enough(w);
-	begin(w, slot, (struct sockaddr *)&ss, length);
+	admit(w, slot, (struct sockaddr *)&ss, length);
+	dial_start(w, slot);
 	return ACCEPT_TAKEN;
 }
 
@@ -371,13 +372,13 @@ accept_drain(struct worker *w)
 }
 
 void
-accept_adopt(struct worker *w, struct slot *slot, int fd)
+accept_adopt(struct worker *w, struct slot *slot)
 {
 	struct sockaddr_storage ss;
 	socklen_t length = sizeof(ss);
 
-	slot->fd[SIDE_CLIENT] = fd;
-	if (getpeername(fd, (struct sockaddr *)&ss, &length) < 0)
+	if (getpeername(slot->fd[SIDE_CLIENT], (struct sockaddr *)&ss,
+		&length) < 0)
 		length = 0;
-	begin(w, slot, (struct sockaddr *)&ss, length);
+	admit(w, slot, (struct sockaddr *)&ss, length);
 }

@@ -28,7 +28,8 @@ void accept_resume(struct worker *w);
 /* Take what is queued, then close them all. */
 void accept_drain(struct worker *w);
 
-/* The sweep: the claimed slot's client was accepted as fd. */
-void accept_adopt(struct worker *w, struct slot *slot, int fd);
+/* The sweep: the claimed slot's client was accepted.  It is CONN_DIALING then,
+ * and still to be dialed. */
+void accept_adopt(struct worker *w, struct slot *slot);
 
 #endif

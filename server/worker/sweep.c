@@ -294,7 +294,9 @@ close_culprit(struct sweep *s)
 
 	if (slot->state != CONN_FREE && slot->reason == REASON_CLOSED)
 		count_closed(w, slot);
-	/* One that was hardly accepted, or as good as closed. */
+	if (slot->state == CONN_ACCEPTING && slot->fd[SIDE_CLIENT] != 0)
+		accept_adopt(w, slot);
+	/* One that was not accepted yet, or as good as closed. */
 	if (slot->state == CONN_ACCEPTING || slot->state == CONN_CLOSING) {
 		w->head->death.culprit = slot->id;
 		conn_finish(w, slot);
@@ -333,9 +335,11 @@ resume_slot(struct sweep *s, uint32_t number)
 	switch (slot->state) {
 	case CONN_ACCEPTING:
 		if (slot->fd[SIDE_CLIENT] != 0)
-			accept_adopt(w, slot, slot->fd[SIDE_CLIENT]);
+			accept_adopt(w, slot);
 		else
 			conn_unclaim(w, slot);
+		if (slot->state == CONN_DIALING)
+			dial_start(w, slot);
 		break;
 	case CONN_DIALING:
 		dial_recover(w, slot, worked_on);

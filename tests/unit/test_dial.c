@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include "server/state/reason.h"
 #include "server/worker/sweep.h"
 #include "tests/unit/sweep_kit.h"
 #include "tests/unit/unit.h"
@@ -254,6 +255,42 @@ START_TEST(never_had_counts_as_untried)
 }
 END_TEST
 
+/* A worker crashed on a client that it had just been given: that is a
+ * connection like others, which was accepted and ends as the culprit. */
+static void
+crashed_in_accept(void *arg)
+{
+	struct slot *slot;
+	int client;
+
+	(void)arg;
+	kit_table(&kit);
+	slot = put_slot(0, CONN_ACCEPTING);
+	client = give_socket(slot, SIDE_CLIENT);
+	kit.w.head->death.cause = DEATH_SIGNAL;
+	atomic_store(&kit.w.head->deaths, 1);
+	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_ACCEPT, 0));
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(slot->state == CONN_FREE);
+	CHILD_CHECK(slot->reason == REASON_CULPRIT);
+	CHILD_CHECK(kit.w.head->death.culprit == slot->id);
+	CHILD_CHECK(atomic_load(&kit.w.row->culprits) == 1);
+	CHILD_CHECK(atomic_load(&kit.w.row->services[0].accepted) == 1);
+	CHILD_CHECK(live_in_row() == 0);
+	CHILD_CHECK(recv(client, &kept, 1, 0) == 0);
+}
+
+START_TEST(a_culprit_in_accept_is_counted)
+{
+	int fd = bind_first();
+
+	compile();
+	child_passes(crashed_in_accept, NULL);
+	(void)close(fd);
+}
+END_TEST
+
 UNIT_MAIN("dial", connected_unseen_is_relayed,
     failed_unseen_tries_the_next_backend, pending_goes_on_waiting,
-    never_begun_counts_as_untried, never_had_counts_as_untried)
+    never_begun_counts_as_untried, never_had_counts_as_untried,
+    a_culprit_in_accept_is_counted)
