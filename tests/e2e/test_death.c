@@ -16,9 +16,9 @@
 #include "net.h"
 #include "proc.h"
 
-#define WORKERS           2
-#define KILLS             200
-#define MIB               (1024ULL * 1024)
+#define WORKERS 2
+#define KILLS   200
+#define MIB     (1024ULL * 1024)
 
 struct fixture {
 	struct gateway gateway;
