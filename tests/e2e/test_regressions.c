@@ -238,8 +238,6 @@ START_TEST(postponed_clients_and_deaths)
 }
 END_TEST
 
-/* Backends that fail at once */
-
 /* From here on there is no IPv6 for this process and its children, as with
  * systemd's RestrictAddressFamilies=. */
 static bool
@@ -324,8 +322,6 @@ START_TEST(impossible_backends_hinder_nobody)
 	gateway_stop(&g);
 }
 END_TEST
-
-/* What a failed start leaves */
 
 /* In a child: become nobody, and srvd by the descriptor of its program, which
  * nobody may not be able to reach. */
