@@ -120,6 +120,7 @@ struct body_redo {
 /* The CHANNEL_CLOSE that is being carried out or was the last. */
 struct body_closing {
 	uint64_t request;        /* 0: there was none */
+	uint64_t since_us;       /* CLOCK_MONOTONIC when it first came */
 	_Atomic uint64_t closed; /* connections closed for it so far */
 };
 

@@ -20,6 +20,7 @@ closing_order(struct worker *w, const struct channel_message *message)
 		count->request = 0;
 		atomic_signal_fence(memory_order_seq_cst);
 		count_closed_begin(w);
+		count->since_us = w->now_us;
 		atomic_signal_fence(memory_order_seq_cst);
 		count->request = message->request;
 	}
@@ -27,6 +28,16 @@ closing_order(struct worker *w, const struct channel_message *message)
 	closing->is_reset = message->is_reset != 0;
 	closing->next = 0;
 	closing->is_on = true;
+}
+
+/* Is it meant, and was it there when the request first came?  The order comes
+ * twice when a worker dies before it has read it, and the second time its
+ * answer may be out already: who connects after that is not meant. */
+static bool
+is_meant(const struct worker *w, const struct slot *slot)
+{
+	return slot->started_us <= w->head->closing.since_us &&
+	    filter_matches(&w->closing.filter, slot, w->now_ms);
 }
 
 bool
@@ -44,7 +55,7 @@ closing_run(struct worker *w)
 			break;
 		}
 		slot = worker_slot(w, closing->next++);
-		if (!filter_matches(&closing->filter, slot, w->now_ms))
+		if (!is_meant(w, slot))
 			continue;
 		worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
 		conn_close(w, slot, REASON_CLOSED,

@@ -4,7 +4,7 @@
  * A portion a round.  How many there were is counted in the body, by
  * conn_close() and before they are gone, so that the same request told again
  * to a successor goes on; it looks at all slots once more, and finds those
- * that are left.
+ * that are left.  Connections that came after the request are not its.
  *
  * Runs in: worker.
  */

@@ -4,7 +4,7 @@
  * An event is counted in three stores: what counter becomes what (the redo
  * record in the body), the bit of the event in the connection's slot, the
  * counter.  A successor that finds the bit set stores the counter once more;
- * one that doesn't counts the event when it meets the slot (count_again).
+ * one that doesn't counts the event when it meets the slot.
  *
  * Runs in: worker.
  */

@@ -79,10 +79,40 @@ by_filter(void *arg)
 	CHILD_CHECK(gone() == 15 && kit.w.head->closing.closed == 2);
 }
 
+/* A worker died before it had read the order: its successor reads it, and has
+ * answered when the master, who can't know, tells it once more. */
+static void
+told_twice(void *arg)
+{
+	const struct filter all = {0};
+
+	(void)arg;
+	kit.w.now_us = 1000;
+	put_all();
+	conns[1].slot->started_us = kit.w.now_us + 1;
+	ask(5, &all, false);
+	CHILD_CHECK(closing_run(&kit.w));
+	CHILD_CHECK(gone() == 13);
+	kit.w.now_us = 2000;
+	ask(5, &all, false);
+	CHILD_CHECK(closing_run(&kit.w));
+	CHILD_CHECK(gone() == 13 && kit.w.head->closing.closed == 3);
+	ask(6, &all, false);
+	CHILD_CHECK(closing_run(&kit.w));
+	CHILD_CHECK(gone() == 15);
+}
+
 START_TEST(those_that_match_are_closed)
 {
 	plans_compile("");
 	child_passes(by_filter, NULL);
+}
+END_TEST
+
+START_TEST(those_that_came_later_are_left)
+{
+	plans_compile("");
+	child_passes(told_twice, NULL);
 }
 END_TEST
 
@@ -193,4 +223,5 @@ START_TEST(a_request_is_counted_over_a_death)
 END_TEST
 
 UNIT_MAIN("worker_closing", those_that_match_are_closed,
-    an_end_is_what_was_asked_for, a_request_is_counted_over_a_death)
+    those_that_came_later_are_left, an_end_is_what_was_asked_for,
+    a_request_is_counted_over_a_death)
