@@ -96,7 +96,6 @@ side_other(enum side side)
 #define SIDE_HUNG_UP 0x04 /* epoll said HUP or ERR, which can't be masked */
 #define SIDE_WATCHED 0x08 /* it is in the epoll instance */
 #define SIDE_LASTING 0x10 /* it has the options of one that lasts */
-#define SIDE_ENDED   0x20 /* its end was passed on; epoll still tells of it */
 
 /* What has been counted for this connection, so that a death between an event
  * and its counter loses and doubles nothing (count.c).  From TALLY_FAILED on:

@@ -26,17 +26,6 @@ key_of(const struct worker *w, const struct slot *slot, enum side side)
 	return poller_key_conn(slot->id, worker_slot_number(w, slot), side);
 }
 
-/* An end that has been passed on is mostly answered by the other end, and
- * both sockets are closed: interest in one that has nothing more to say is
- * withdrawn only at the next event, so that a short connection need not pay
- * for it. */
-static bool
-is_all_over(const struct slot *slot, enum side side, uint32_t events)
-{
-	return events == 0 && slot->flows[side].state == FLOW_SHUT &&
-	    (slot->side_flags[side] & SIDE_ENDED) == 0;
-}
-
 /* HUP and ERR are reported whether wanted or not: a socket that has said so
  * and can't be acted on leaves the instance until it can. */
 static int
@@ -54,9 +43,6 @@ update_side(struct worker *w, struct slot *slot, enum side side)
 	} else if ((*flags & SIDE_WATCHED) == 0) {
 		rc = poller_add(slot->fd[side], key, events);
 		*flags |= SIDE_WATCHED;
-	} else if (is_all_over(slot, side, events)) {
-		*flags |= SIDE_ENDED;
-		return 0;
 	} else if (events != slot->interest[side]) {
 		rc = poller_change(slot->fd[side], key, events);
 	}

@@ -5,8 +5,7 @@
  *
  * Invariants
  *  N1  Interest is asked for only while it can be acted on: what is
- *      level-triggered and not acted on would spin.  (The end of a side may
- *      be told once more than needed.)
+ *      level-triggered and not acted on would spin.
  *  N2  What a flow waits for follows from its slot alone, so that it can be
  *      asked for again after a death.
  */
