@@ -1,0 +1,43 @@
+/*
+ * killer - kills a process at its n-th stop at a system call.
+ *
+ * A call has two stops, before it is carried out and after: killed at the
+ * first it was never made, killed at the second its result is never seen.
+ * They are counted from killer_arm() on.
+ *
+ * A thread of its own traces, since only the thread that has attached may
+ * (ptrace(2)).  Workers are not dumpable: it takes root.
+ *
+ * Runs in: a test.
+ */
+#ifndef SRVD_TESTS_KILLER_H
+#define SRVD_TESTS_KILLER_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define KILLER_NEVER 0
+
+struct killer {
+	pid_t pid;
+	unsigned point; /* the stop to kill at, from 1; KILLER_NEVER */
+	unsigned seen;  /* stops until now */
+	bool has_killed;
+	_Atomic bool is_over;
+	sem_t armed;
+	pthread_t thread;
+};
+
+/* May this process trace others? */
+bool killer_can_trace(void);
+
+/* Attach; returns once stops are counted. */
+void killer_arm(struct killer *killer, pid_t pid, unsigned point);
+
+/* Detach, if it still lives.  Returns true if it was killed. */
+bool killer_disarm(struct killer *killer);
+
+#endif

@@ -1,0 +1,256 @@
+/*
+ * points - a scenario with a death at each of its stops; see points.h.
+ */
+#include "points.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access_log.h"
+#include "harness.h"
+#include "killer.h"
+#include "net.h"
+#include "proc.h"
+
+#define QUICK_POINTS 40U
+#define SETTLE_MS    5000
+
+static const char *const service_names[] = {
+    [SIDE_TCP] = "tcp",
+    [SIDE_UNIX] = "unix",
+};
+
+/* Start and stop */
+
+void
+points_configure(const struct points *p, const char *more)
+{
+	gateway_configure(&p->gateway,
+	    "service tcp {\n"
+	    "	listen = {\"127.0.0.1:0\", \"unix:%s/in-tcp\"}\n"
+	    "	backend b { address = \"%s\" }\n}\n"
+	    "service unix {\n"
+	    "	listen = {\"127.0.0.1:0\", \"unix:%s/in-unix\"}\n"
+	    "	backend b { address = \"%s\" }\n}\n"
+	    "service echo {\n	listen = {\"127.0.0.1:0\"}\n"
+	    "	backend b { address = builtin:echo }\n}\n"
+	    "service retry {\n	listen = {\"127.0.0.1:0\"}\n"
+	    "	backend none { address = \"%s\" }\n"
+	    "	backend gone { address = \"unix:%s/gone\" }\n"
+	    "	backend b { address = \"%s\"   backup = true }\n}\n"
+	    "service shut {\n	listen = {\"127.0.0.1:0\"}\n"
+	    "	backend none { address = \"%s\" }\n}\n%s",
+	    e2e_dir(), p->bound[SIDE_TCP], e2e_dir(), p->bound[SIDE_UNIX],
+	    p->refuses, e2e_dir(), p->bound[SIDE_TCP], p->refuses, more);
+}
+
+static void
+learn_addresses(struct points *p)
+{
+	for (unsigned client = 0; client < 2; client++) {
+		for (unsigned backend = 0; backend < 2; backend++)
+			gateway_address(&p->gateway, service_names[backend],
+			    client, p->address[client][backend]);
+	}
+	gateway_address(&p->gateway, "echo", 0, p->echo);
+	gateway_address(&p->gateway, "retry", 0, p->retry);
+	gateway_address(&p->gateway, "shut", 0, p->shut);
+}
+
+static void
+expect_alive(const struct pair *pair)
+{
+	if (pair->server >= 0) {
+		backend_check_pair(pair->client, pair->server);
+		return;
+	}
+	net_say(pair->client, "echo");
+	net_hear(pair->client, "echo");
+}
+
+static void
+add_residents(struct points *p)
+{
+	for (int i = 0; i < POINTS_RESIDENTS - 1; i++)
+		p->residents[i] = points_open(p, (enum pair_side)(i / 2),
+		    (enum pair_side)(i % 2));
+	p->residents[POINTS_RESIDENTS - 1] =
+	    (struct pair){.client = net_connect(p->echo), .server = -1};
+	for (int i = 0; i < POINTS_RESIDENTS; i++)
+		expect_alive(&p->residents[i]);
+	p->made += POINTS_RESIDENTS;
+}
+
+static int
+body_sockets(const struct points *p)
+{
+	return proc_fds_named(gateway_holder(&p->gateway, 0), "socket:");
+}
+
+void
+points_start(struct points *p)
+{
+	char path[E2E_PATH_SIZE];
+	char address[ADDR_TEXT_SIZE];
+
+	memset(p, 0, sizeof *p);
+	p->listen_fd[SIDE_TCP] =
+	    net_listen("127.0.0.1:0", 64, p->bound[SIDE_TCP]);
+	snprintf(address, sizeof address, "unix:%s", e2e_path(path, "back"));
+	p->listen_fd[SIDE_UNIX] = net_listen(address, 64, p->bound[SIDE_UNIX]);
+	p->refuses_fd = net_bind("127.0.0.1:0", p->refuses);
+	gateway_init(&p->gateway);
+	p->gateway.workers = 1;
+	p->gateway.globals = "watchdog = 0";
+	p->gateway.access = e2e_path(p->access, "access.log");
+	points_configure(p, "");
+	gateway_run(&p->gateway);
+	learn_addresses(p);
+	add_residents(p);
+	p->sockets = body_sockets(p);
+	ck_assert_int_gt(p->sockets, 0);
+}
+
+void
+points_stop(struct points *p)
+{
+	for (int i = 0; i < POINTS_RESIDENTS; i++) {
+		close(p->residents[i].client);
+		if (p->residents[i].server >= 0)
+			close(p->residents[i].server);
+	}
+	gateway_stop(&p->gateway);
+	close(p->listen_fd[SIDE_TCP]);
+	close(p->listen_fd[SIDE_UNIX]);
+	close(p->refuses_fd);
+}
+
+struct pair
+points_open(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	struct pair pair;
+
+	pair.client = net_connect(p->address[client][backend]);
+	pair.server = net_accept(p->listen_fd[backend]);
+	return pair;
+}
+
+/* What must be so after each run */
+
+static bool
+has_residents_sockets(void *arg)
+{
+	const struct points *p = arg;
+
+	return body_sockets(p) == p->sockets;
+}
+
+static void
+expect_log(const struct points *p)
+{
+	struct access_log log;
+	size_t ended = (size_t)(p->made - POINTS_RESIDENTS);
+
+	access_log_read(&log, p->access, ended);
+	ck_assert_msg(log.count == ended,
+	    "%zu lines in the access log of %zu connections", log.count, ended);
+	access_log_expect_unique(&log);
+	access_log_free(&log);
+}
+
+static void
+expect_sound(struct points *p)
+{
+	for (int i = 0; i < POINTS_RESIDENTS; i++)
+		expect_alive(&p->residents[i]);
+	gateway_expect_number(&p->gateway, "totals/connections",
+	    POINTS_RESIDENTS);
+	ck_assert_int_eq(gateway_number(&p->gateway, "totals/accepted"),
+	    p->made);
+	ck_assert_msg(e2e_wait(has_residents_sockets, p, SETTLE_MS),
+	    "the body has %d sockets, %d without the scenario's",
+	    body_sockets(p), p->sockets);
+	expect_log(p);
+}
+
+/* Runs */
+
+struct scenario {
+	const char *name;
+	points_play_fn *play;
+	enum pair_side client;
+	enum pair_side backend;
+};
+
+/* Returns how many stops there were, up to the one it was killed at. */
+static unsigned
+run(struct points *p, const struct scenario *s, unsigned point)
+{
+	pid_t worker = gateway_worker(&p->gateway, 0);
+	struct killer killer;
+
+	killer_arm(&killer, worker, point);
+	p->made += s->play(p, s->client, s->backend);
+	if (killer_disarm(&killer)) {
+		gateway_expect_successor(&p->gateway, 0, worker);
+		p->tried++;
+	}
+	expect_sound(p);
+	return killer.seen;
+}
+
+static bool
+wants_all(void)
+{
+	const char *points = getenv("CRASH_POINTS");
+
+	return points != NULL && strcmp(points, "all") == 0;
+}
+
+/* What a failure is to be looked for at. */
+static void
+say_point(const struct scenario *s, unsigned point)
+{
+	char path[E2E_PATH_SIZE];
+	char text[160];
+	int length = snprintf(text, sizeof text,
+	    "%s, %s client, %s backend: stop %u\n", s->name,
+	    service_names[s->client], service_names[s->backend], point);
+
+	gateway_write(e2e_path(path, "point.log"), text, (size_t)length);
+}
+
+void
+points_enumerate(struct points *p, const char *name, points_play_fn *play,
+    enum pair_side client, enum pair_side backend)
+{
+	const struct scenario s = {name, play, client, backend};
+	unsigned before = p->tried;
+	unsigned stops;
+	unsigned step = 1;
+	unsigned first = 1;
+
+	say_point(&s, 0);
+	stops = run(p, &s, KILLER_NEVER);
+	ck_assert_uint_gt(stops, 0);
+	if (!wants_all() && stops > QUICK_POINTS) {
+		step = (stops + QUICK_POINTS - 1) / QUICK_POINTS;
+		first = 1 + before % step;
+	}
+	/* A run has a few stops more or less than another; past the last one
+	 * nothing is killed any more. */
+	for (unsigned point = first;; point += step) {
+		unsigned tried = p->tried;
+
+		say_point(&s, point);
+		(void)run(p, &s, point);
+		if (p->tried == tried && point > stops)
+			break;
+	}
+	ck_assert_uint_gt(p->tried, before);
+	fprintf(stderr, "%s, %s to %s: %u stops, killed at %u of them\n", name,
+	    service_names[client], service_names[backend], stops,
+	    p->tried - before);
+}

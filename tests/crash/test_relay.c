@@ -1,0 +1,348 @@
+/*
+ * Everything a connection can go through, with its worker killed at each
+ * system call.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "killer.h"
+#include "net.h"
+#include "points.h"
+
+#define BULK  (1024UL * 1024) /* more than the buffers on the way hold */
+#define PIECE 65536UL
+
+/* One end of a stream each way, both being checked. */
+struct end {
+	int fd;
+	uint64_t seed; /* of what it sends; the other's follows from it */
+	size_t sent;
+	size_t received;
+};
+
+static void
+send_some(struct end *end, size_t total)
+{
+	static char data[PIECE];
+	size_t length = total - end->sent < PIECE ? total - end->sent : PIECE;
+	ssize_t n;
+
+	e2e_bytes(end->seed, end->sent, data, length);
+	n = send(end->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ck_assert_msg(n > 0 || errno == EAGAIN, "send: %s", strerror(errno));
+	if (n > 0)
+		end->sent += (size_t)n;
+}
+
+static void
+receive_some(struct end *end, uint64_t seed)
+{
+	static char data[PIECE];
+	static char wanted[PIECE];
+	ssize_t n = recv(end->fd, data, sizeof data, MSG_DONTWAIT);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	ck_assert_msg(n > 0, "after %zu bytes: %s", end->received,
+	    n == 0 ? "an end" : strerror(errno));
+	e2e_bytes(seed, end->received, wanted, (size_t)n);
+	ck_assert_msg(memcmp(data, wanted, (size_t)n) == 0,
+	    "a byte between %zu and %zu is wrong", end->received,
+	    end->received + (size_t)n);
+	end->received += (size_t)n;
+}
+
+/* Send total bytes each way at the same time. */
+static void
+exchange(const struct pair *pair, size_t total)
+{
+	struct end ends[2] = {
+	    {.fd = pair->client, .seed = 1},
+	    {.fd = pair->server, .seed = 2},
+	};
+	uint64_t limit = e2e_now_ms() + NET_TIMEOUT_MS;
+
+	while (ends[0].received < total || ends[1].received < total) {
+		struct pollfd pfds[2];
+
+		ck_assert_msg(e2e_now_ms() < limit, "stuck at %zu and %zu",
+		    ends[0].received, ends[1].received);
+		for (int i = 0; i < 2; i++) {
+			pfds[i] =
+			    (struct pollfd){.fd = ends[i].fd, .events = POLLIN};
+			if (ends[i].sent < total)
+				pfds[i].events |= POLLOUT;
+		}
+		(void)poll(pfds, 2, 100);
+		for (int i = 0; i < 2; i++) {
+			if ((pfds[i].revents & POLLOUT) != 0)
+				send_some(&ends[i], total);
+			if ((pfds[i].revents & (POLLIN | POLLHUP)) != 0)
+				receive_some(&ends[i], ends[1 - i].seed);
+		}
+	}
+}
+
+/* Scenarios */
+
+static unsigned
+request(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	struct pair pair = points_open(p, client, backend);
+
+	net_say(pair.client, "request");
+	net_hear(pair.server, "request");
+	net_say(pair.server, "answer");
+	net_hear(pair.client, "answer");
+	close(pair.client);
+	net_expect_end(pair.server, NET_CLOSED);
+	close(pair.server);
+	return 1;
+}
+
+static unsigned
+bulk(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	struct pair pair = points_open(p, client, backend);
+
+	exchange(&pair, BULK);
+	pair_close(&pair);
+	return 1;
+}
+
+/* The client ends and goes on reading; then the other way. */
+static unsigned
+client_ends_first(struct points *p, enum pair_side client,
+    enum pair_side backend)
+{
+	struct pair pair = points_open(p, client, backend);
+
+	net_say(pair.client, "that was all");
+	shutdown(pair.client, SHUT_WR);
+	net_hear(pair.server, "that was all");
+	net_expect_end(pair.server, NET_CLOSED);
+	net_say(pair.server, "late answer");
+	net_hear(pair.client, "late answer");
+	close(pair.server);
+	net_expect_end(pair.client, NET_CLOSED);
+	close(pair.client);
+	return 1;
+}
+
+static unsigned
+backend_ends_first(struct points *p, enum pair_side client,
+    enum pair_side backend)
+{
+	struct pair pair = points_open(p, client, backend);
+
+	net_say(pair.server, "that was all");
+	shutdown(pair.server, SHUT_WR);
+	net_hear(pair.client, "that was all");
+	net_expect_end(pair.client, NET_CLOSED);
+	net_say(pair.client, "last words");
+	net_hear(pair.server, "last words");
+	close(pair.client);
+	net_expect_end(pair.server, NET_CLOSED);
+	close(pair.server);
+	return 1;
+}
+
+/* A reset is passed on behind what came before it; a Unix-domain peer sees an
+ * end. */
+static void
+reset(int from, int to, enum pair_side from_side, enum pair_side to_side)
+{
+	net_say(from, "before the reset");
+	net_hear(to, "before the reset");
+	if (from_side == SIDE_TCP) {
+		net_reset(from);
+		net_expect_end(to,
+		    to_side == SIDE_TCP ? NET_RESET : NET_CLOSED);
+	} else {
+		close(from);
+		net_expect_end(to, NET_CLOSED);
+	}
+	close(to);
+}
+
+static unsigned
+client_resets(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	struct pair pair = points_open(p, client, backend);
+
+	reset(pair.client, pair.server, client, backend);
+	return 1;
+}
+
+static unsigned
+backend_resets(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	struct pair pair = points_open(p, client, backend);
+
+	reset(pair.server, pair.client, backend, client);
+	return 1;
+}
+
+static void
+say_urgent(int from, int to)
+{
+	net_say(from, "before");
+	ck_assert_int_eq(send(from, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+	net_say(from, "behind");
+	net_hear(to, "before!behind");
+}
+
+/* In the stream, where it stood; the pointer itself is not relayed. */
+static unsigned
+urgent(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	struct pair pair = points_open(p, client, backend);
+
+	if (client == SIDE_TCP)
+		say_urgent(pair.client, pair.server);
+	if (backend == SIDE_TCP)
+		say_urgent(pair.server, pair.client);
+	close(pair.client);
+	net_expect_end(pair.server, NET_CLOSED);
+	close(pair.server);
+	return 1;
+}
+
+static unsigned
+echo(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	int fd = net_connect(p->echo);
+
+	(void)client;
+	(void)backend;
+	net_say(fd, "there and back");
+	net_hear(fd, "there and back");
+	shutdown(fd, SHUT_WR);
+	net_expect_end(fd, NET_CLOSED);
+	close(fd);
+	return 1;
+}
+
+/* Two backends that can't be reached, a third that can. */
+static unsigned
+retry(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	struct pair pair = {.client = net_connect(p->retry)};
+
+	(void)client;
+	(void)backend;
+	net_say(pair.client, "is anybody there?");
+	pair.server = net_accept(p->listen_fd[SIDE_TCP]);
+	net_hear(pair.server, "is anybody there?");
+	pair_close(&pair);
+	return 1;
+}
+
+static unsigned
+refused(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	int fd = net_try_connect(p->shut);
+
+	(void)client;
+	(void)backend;
+	/* It may be over before connect() has returned. */
+	ck_assert(fd >= 0 || fd == -ECONNRESET);
+	if (fd >= 0) {
+		net_expect_end(fd, NET_RESET);
+		close(fd);
+	}
+	return 1;
+}
+
+/* All of the service whose connections come and go, so that no resident is
+ * meant. */
+static unsigned
+closed_by_call(struct points *p, enum pair_side client, enum pair_side backend)
+{
+	struct pair pair = {.client = net_connect(p->retry)};
+	json_t *reply;
+
+	(void)client;
+	(void)backend;
+	pair.server = net_accept(p->listen_fd[SIDE_TCP]);
+	backend_check_pair(pair.client, pair.server);
+	reply = gateway_call(&p->gateway, "CloseConnections",
+	    "{\"filter\":{\"service\":\"retry\"}}");
+	ck_assert_int_eq(json_integer_value(gateway_find(reply,
+			     "parameters/closed")),
+	    1);
+	json_decref(reply);
+	net_expect_end(pair.client, NET_CLOSED);
+	net_expect_end(pair.server, NET_CLOSED);
+	pair_close(&pair);
+	return 1;
+}
+
+/* Tests */
+
+static void
+enumerate_families(const char *name, points_play_fn *play)
+{
+	struct points p;
+
+	if (!killer_can_trace()) {
+		e2e_skip("tracing a worker takes root");
+		return;
+	}
+	points_start(&p);
+	for (unsigned client = 0; client < 2; client++) {
+		for (unsigned backend = 0; backend < 2; backend++)
+			points_enumerate(&p, name, play, (enum pair_side)client,
+			    (enum pair_side)backend);
+	}
+	points_stop(&p);
+}
+
+static void
+enumerate_tcp(const char *name, points_play_fn *play)
+{
+	struct points p;
+
+	if (!killer_can_trace()) {
+		e2e_skip("tracing a worker takes root");
+		return;
+	}
+	points_start(&p);
+	points_enumerate(&p, name, play, SIDE_TCP, SIDE_TCP);
+	points_stop(&p);
+}
+
+#define OF_FAMILIES(name)                          \
+	START_TEST(test_##name)                    \
+	{                                          \
+		enumerate_families(#name, (name)); \
+	}                                          \
+	END_TEST
+
+#define OF_TCP(name)                          \
+	START_TEST(test_##name)               \
+	{                                     \
+		enumerate_tcp(#name, (name)); \
+	}                                     \
+	END_TEST
+
+OF_FAMILIES(request)
+OF_FAMILIES(bulk)
+OF_FAMILIES(client_ends_first)
+OF_FAMILIES(backend_ends_first)
+OF_FAMILIES(client_resets)
+OF_FAMILIES(backend_resets)
+OF_FAMILIES(urgent)
+OF_TCP(echo)
+OF_TCP(retry)
+OF_TCP(refused)
+OF_TCP(closed_by_call)
+
+E2E_MAIN("crash.relay", test_request, test_bulk, test_client_ends_first,
+    test_backend_ends_first, test_client_resets, test_backend_resets,
+    test_urgent, test_echo, test_retry, test_refused, test_closed_by_call)
