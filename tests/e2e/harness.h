@@ -26,7 +26,8 @@
  * test for want of something and failed none. */
 #define E2E_SKIPPED 77
 
-/* The limit of one test; ctest has one for the whole program. */
+/* The limit of one test, E2E_MORE_SECONDS of the environment are added; ctest
+ * has one for the whole program. */
 #define E2E_TEST_TIMEOUT_S 55
 
 /* How much longer things take in this build than in one that is measured. */

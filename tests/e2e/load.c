@@ -124,6 +124,13 @@ group_wants_more(const struct group *group)
 	return group->total == 0 || group->opened < group->total;
 }
 
+void
+load_open_again(struct load *load)
+{
+	for (unsigned i = 0; i < load->groups_count; i++)
+		load->groups[i].stopped = false;
+}
+
 /* Does any stream run, or is one still to be opened? */
 static bool
 load_is_busy(const struct load *load, const char *label)

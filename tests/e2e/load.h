@@ -75,6 +75,7 @@ void load_listen(struct load *load, const char *address,
 void load_add(struct load *load, const char *target,
     const struct load_spec *spec, unsigned concurrency, unsigned total);
 void load_stop_opening(struct load *load);
+void load_open_again(struct load *load);
 
 /* Handle what there is to handle, waiting at most timeout_ms for it. */
 void load_turn(struct load *load, int timeout_ms);
