@@ -17,6 +17,7 @@
 #include "server/master/deaths.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
+#include "server/master/notify.h"
 #include "server/master/outbox.h"
 #include "server/master/reload.h"
 #include "server/state/channel.h"
@@ -187,6 +188,7 @@ static void
 on_follows(struct body_ref *ref, uint64_t generation)
 {
 	ref->follows = generation;
+	notify_on_worker(ref->master);
 	reload_on_worker(ref->master);
 }
 

@@ -20,6 +20,7 @@
 #include "server/master/courier.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
+#include "server/master/notify.h"
 #include "server/master/outbox.h"
 #include "server/master/reload.h"
 #include "server/state/channel.h"
@@ -72,6 +73,7 @@ master_stop(struct master *m, uint64_t drain_ms)
 	 * them so. */
 	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
 	m->phase = phase;
+	notify_stopping(m);
 	reload_stop(m);
 	loop_timer_set(m->loop, &m->stop_timer, drain_ms + STOP_GRACE_MS);
 	bodies_tell(m);
@@ -279,13 +281,16 @@ static int
 open_all(struct master *m, const struct master_options *options, char *why,
     size_t why_size)
 {
-	int rc = load_plan(m, options);
+	int rc = loop_new(&m->loop);
 
+	if (rc == 0)
+		rc = notify_open(m);
+	if (rc < 0)
+		return rc;
+	rc = load_plan(m, options);
 	(void)snprintf(why, why_size, "the configuration has errors");
 	if (rc == 0)
 		rc = open_log(m, options, why, why_size);
-	if (rc == 0)
-		rc = loop_new(&m->loop);
 	if (rc == 0)
 		rc = watch_signals(m);
 	if (rc == 0)
@@ -309,6 +314,7 @@ close_all(struct master *m)
 		control_close(m->control);
 	listeners_remove_files(&m->listeners);
 	listeners_release(&m->listeners);
+	notify_close(m);
 	if (m->loop != NULL)
 		loop_free(m->loop);
 	plan_unmap(m->plan);
@@ -336,8 +342,9 @@ serve(struct master *m)
 
 /* Whoever started us looks at standard error, wherever the log goes. */
 static void
-say_failure(const char *why)
+say_failure(struct master *m, const char *why)
 {
+	notify_failed(m, why);
 	log_error("srvd can't start: %s", why);
 	if (!logger_is_stderr())
 		(void)fprintf(stderr, "srvd can't start: %s\n", why);
@@ -363,7 +370,7 @@ master_run(const struct master_options *options)
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	rc = open_all(&m, options, why, sizeof(why));
 	if (rc < 0)
-		say_failure(why[0] != '\0' ? why : strerror(-rc));
+		say_failure(&m, why[0] != '\0' ? why : strerror(-rc));
 	else
 		rc = serve(&m);
 	if (m.phase != MASTER_SERVING)

@@ -62,6 +62,7 @@ struct master {
 	struct bodies bodies;
 	struct control *control;
 	struct reload *reload;
+	struct notify *notify; /* NULL: nobody is told */
 	struct closing_round closing;
 
 	enum master_phase phase;

@@ -23,6 +23,7 @@
 #include "server/config/config.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
+#include "server/master/notify.h"
 #include "server/master/reload.h"
 #include "server/master/reload_check.h"
 #include "server/master/reload_state.h"
@@ -81,6 +82,8 @@ reload_finish(struct reload *r, const char *failed)
 	loop_timer_cancel(m->loop, &r->look);
 	remember(m, &outcome);
 	reload_log(&outcome, r->done == NULL);
+	if (!r->dry_run)
+		notify_reloaded(m);
 	if (r->done != NULL)
 		r->done(r->arg, &outcome);
 	r->done = NULL;
@@ -266,6 +269,8 @@ reload_begin(struct master *m, bool dry_run, reload_done_fn *done, void *arg)
 	r->done = done;
 	r->arg = arg;
 	r->message[0] = '\0';
+	if (!dry_run)
+		notify_reloading(m);
 	loop_timer_set(m->loop, &r->deadline, READ_MS);
 	return 0;
 }
@@ -342,8 +347,12 @@ reload_on_signal(struct master *m)
 	if (r->again || m->phase != MASTER_SERVING)
 		return;
 	rc = reload_begin(m, false, NULL, NULL);
-	if (rc < 0)
-		log_error("can't reload: %s", strerror(-rc));
+	if (rc == 0)
+		return;
+	log_error("can't reload: %s", strerror(-rc));
+	/* The service manager may have sent it, and waits. */
+	notify_reloading(m);
+	notify_reloaded(m);
 }
 
 void

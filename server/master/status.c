@@ -71,14 +71,20 @@ status_gateway(const struct master *m, struct gateway_status *status)
 	};
 }
 
+bool
+status_worker_runs(const struct master *m, uint32_t i)
+{
+	const struct body_ref *ref = &m->bodies.refs[i];
+
+	return ref->worker_pid != 0 && ref->follows == m->plan->generation;
+}
+
 static const char *
-worker_state(const struct master *m, const struct body_ref *ref)
+worker_state(const struct master *m, uint32_t i)
 {
 	if (m->phase != MASTER_SERVING)
 		return "retiring";
-	if (ref->worker_pid != 0 && ref->follows == m->plan->generation)
-		return "running";
-	return "waiting";
+	return status_worker_runs(m, i) ? "running" : "waiting";
 }
 
 void
@@ -91,7 +97,7 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 	*status = (struct worker_status){
 	    .pid = ref->worker_pid,
 	    .holder_pid = ref->holder_pid,
-	    .state = worker_state(m, ref),
+	    .state = worker_state(m, i),
 	    .fault = ref->fault[0] == '\0' ? NULL : ref->fault,
 	    .connections = live(&row->connections),
 	    .respawns = ref->respawns,

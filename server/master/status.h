@@ -52,7 +52,8 @@ struct worker_status {
 	int death_signal;        /* 0: it exited */
 	uint64_t death_culprit;  /* id of the connection closed, or 0 */
 };
-/* i < gateway_status.workers */
+/* i < gateway_status.workers, for both.  It works by the plan in force? */
+bool status_worker_runs(const struct master *m, uint32_t i);
 void status_worker(const struct master *m, uint32_t i,
     struct worker_status *status);
 

@@ -12,6 +12,7 @@
 #include "server/master/courier.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
+#include "server/master/notify.h"
 #include "server/master/reload.h"
 #include "server/state/channel.h"
 #include "tests/unit/config_file.h"
@@ -269,6 +270,7 @@ kit_open(const char *services)
 
 	kit_load(services);
 	ck_assert_int_eq(loop_new(&kit.loop), 0);
+	ck_assert_int_eq(notify_open(&kit), 0);
 	ck_assert_int_eq(logger_open(kit.plan, 0, why, sizeof(why)), 0);
 	kit_open_board();
 	ck_assert_int_eq(reload_open(&kit), 0);
