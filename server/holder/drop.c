@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -27,6 +28,23 @@ become(const struct drop_spec *spec)
 	    setresuid(spec->uid, spec->uid, spec->uid) < 0)
 		return -errno;
 	return 0;
+}
+
+/*
+ * What an exec could give back, were no_new_privs not there already: so where
+ * it may not be given up (it takes CAP_SETPCAP) nothing is lost.
+ */
+static void
+drop_bounds(void)
+{
+	static const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |
+	    SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+	    SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+	(void)prctl(PR_SET_SECUREBITS, bits, 0, 0, 0);
+	/* Up to the last that this kernel has. */
+	for (unsigned long i = 0; prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0; i++)
+		continue;
 }
 
 static int
@@ -56,6 +74,8 @@ drop_privileges(const struct drop_spec *spec)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return -errno;
+	if (spec->uid != 0)
+		drop_bounds();
 	if (spec->uid != PLAN_NO_ID)
 		rc = become(spec);
 	if (rc == 0 && spec->uid != 0)

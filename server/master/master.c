@@ -368,6 +368,10 @@ master_run(const struct master_options *options)
 	title_set("srvd: master");
 	/* Orphaned workers come to us, so that none stays a zombie. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	/* Workers that are the same user could trace us, or take descriptors
+	 * from us. */
+	if (!m.drops)
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	rc = open_all(&m, options, why, sizeof(why));
 	if (rc < 0)
 		say_failure(&m, why[0] != '\0' ? why : strerror(-rc));

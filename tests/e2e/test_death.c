@@ -399,6 +399,16 @@ check_process(pid_t pid, const char *title)
 	expect_text(pid, "the name", text, comm);
 }
 
+static void
+expect_no_capabilities(pid_t pid)
+{
+	static const char *const sets[] = {
+	    "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"};
+
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++)
+		expect_status(pid, sets[i], "0000000000000000");
+}
+
 /* As root: everything but the master runs as nobody and holds no privilege. */
 static void
 check_dropped(pid_t pid)
@@ -419,8 +429,7 @@ check_dropped(pid_t pid)
 	snprintf(four, sizeof four, "%s\t%s\t%s\t%s", id, id, id, id);
 	expect_status(pid, "Gid", four);
 	expect_status(pid, "Groups", id);
-	expect_status(pid, "CapEff", "0000000000000000");
-	expect_status(pid, "CapPrm", "0000000000000000");
+	expect_no_capabilities(pid);
 }
 
 START_TEST(processes_are_named_and_dropped)
