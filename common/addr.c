@@ -98,6 +98,38 @@ parse_unix(const struct parse *parse, const char *path, struct addr *addr)
 	return 0;
 }
 
+/* systemd.socket(5), FileDescriptorName=: what can be a name. */
+static int
+parse_passed(const struct parse *parse, const char *name, struct addr *addr)
+{
+	size_t length = strlen(name);
+
+	if (parse->use == ADDR_FOR_BACKEND)
+		return refuse(parse,
+		    "\"%.60s\" is a listener's address: it can't be connected "
+		    "to",
+		    parse->text);
+	if (length == 0)
+		return refuse(parse,
+		    "\"%s\": the name after systemd: is missing, which is the "
+		    "FileDescriptorName= of the .socket unit",
+		    parse->text);
+	if (length >= ADDR_PATH_SIZE)
+		return refuse(parse,
+		    "the name \"%.40s...\" is too long: at most %d bytes", name,
+		    ADDR_PATH_SIZE - 1);
+	for (const char *p = name; *p != '\0'; p++) {
+		if (*p < ' ' || *p > '~' || *p == ':')
+			return refuse(parse,
+			    "\"%.60s\": a FileDescriptorName= has printable "
+			    "ASCII characters, but no colon",
+			    parse->text);
+	}
+	addr->kind = ADDR_PASSED;
+	memcpy(addr->path, name, length + 1);
+	return 0;
+}
+
 static int
 parse_builtin(const struct parse *parse, const char *name, struct addr *addr)
 {
@@ -263,6 +295,8 @@ parse_any(const struct parse *parse, struct addr *addr)
 		return refuse(parse, "the address is empty");
 	if ((rest = after(parse->text, "unix:")) != NULL)
 		return parse_unix(parse, rest, addr);
+	if ((rest = after(parse->text, "systemd:")) != NULL)
+		return parse_passed(parse, rest, addr);
 	if ((rest = after(parse->text, "builtin:")) != NULL)
 		return parse_builtin(parse, rest, addr);
 	if (after(parse->text, "vsock:") != NULL ||
@@ -319,6 +353,10 @@ addr_format(const struct addr *addr, char text[ADDR_TEXT_SIZE])
 		break;
 	case ADDR_UNIX:
 		(void)snprintf(text, ADDR_TEXT_SIZE, "unix:%.*s",
+		    ADDR_PATH_SIZE - 1, addr->path);
+		break;
+	case ADDR_PASSED:
+		(void)snprintf(text, ADDR_TEXT_SIZE, "systemd:%.*s",
 		    ADDR_PATH_SIZE - 1, addr->path);
 		break;
 	case ADDR_ECHO:

@@ -3,7 +3,7 @@
  *
  * One grammar wherever a socket is named: 1.2.3.4:80, [2001:db8::1]:80 (IPv6
  * only), *:80 (both families), name:80, unix:/path, unix:@abstract,
- * builtin:echo, builtin:discard.  The struct has no pointers, so that it can
+ * systemd:NAME, builtin:echo, builtin:discard.  The struct has no pointers, so that it can
  * stand in shared memory.
  *
  * Runs in: every process.  Never blocks: names are kept, not looked up.
@@ -27,6 +27,8 @@ enum addr_kind {
 	ADDR_UNIX,    /* path; an abstract one keeps its leading '@' */
 	ADDR_ECHO,    /* builtin:echo */
 	ADDR_DISCARD, /* builtin:discard */
+	ADDR_PASSED,  /* systemd:name, by the service manager; path holds the
+		       * name, port tells which of that name, from 0 on */
 };
 
 /* The longest sun_path is 107 bytes and a NUL (unix(7)). */
@@ -47,7 +49,7 @@ struct addr {
 /* Where an address may stand: what else is then an error. */
 enum addr_use {
 	ADDR_FOR_LISTEN,  /* not a name, not a builtin; port 0 allowed */
-	ADDR_FOR_BACKEND, /* not *, not port 0 */
+	ADDR_FOR_BACKEND, /* not *, not port 0, not systemd:NAME */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <netdb.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,18 @@ struct binding {
 	struct addr addr;
 	uint32_t listener;
 };
+
+/* Which sockets of a listener are there already, as bits. */
+static uint8_t
+find_passed(const struct build *build, const struct addr *addr)
+{
+	const struct passed *passed = build->request->passed;
+
+	if (addr->kind == ADDR_PASSED)
+		return 1;
+	return (uint8_t)((passed_find(passed, addr, 0) != NULL) |
+	    (passed_find(passed, addr, 1) != NULL) << 1);
+}
 
 /* What a listener's socket needs to know of its service. */
 static void
@@ -32,6 +45,7 @@ finish_listeners(struct build *build)
 		listener->uid = service->owner.id;
 		listener->gid = service->group.id;
 		listener->nodelay = service->nodelay;
+		listener->passed = find_passed(build, &listener->addr);
 	}
 	build->head.control.gid = build->head.control.group.id;
 }
@@ -86,6 +100,24 @@ report_doubled(const struct build *build, uint32_t first, uint32_t second)
 		text));
 }
 
+/* Can there be one listener only with that address? */
+static bool
+is_unique(const struct addr *addr)
+{
+	switch (addr->kind) {
+	case ADDR_NONE:
+		return false;
+	case ADDR_UNIX:
+		return true;
+	case ADDR_PASSED:
+		/* Once for all that have the name. */
+		return addr->port == 0;
+	default:
+		/* With port 0 the kernel chooses, each time another one. */
+		return addr->port != 0;
+	}
+}
+
 /* Returns the number of listening sockets of a process. */
 static size_t
 check_bindings(const struct build *build)
@@ -98,15 +130,45 @@ check_bindings(const struct build *build)
 		const struct binding *one = &bindings[i - 1];
 		const struct addr *addr = &bindings[i].addr;
 
-		/* With port 0 the kernel chooses, each time another one. */
-		if (addr_compare(&one->addr, addr) == 0 &&
-		    addr->kind != ADDR_NONE &&
-		    (addr->kind == ADDR_UNIX || addr->port != 0))
+		if (addr_compare(&one->addr, addr) == 0 && is_unique(addr))
 			report_doubled(build, one->listener,
 			    bindings[i].listener);
 	}
 	memory_free(bindings);
 	return count;
+}
+
+/* Has a listener before that one the same passed socket under another
+ * address: by its name the one, by where it is bound the other? */
+static void
+check_passed_of(const struct build *build, uint32_t i, uint32_t n)
+{
+	const struct passed *passed = build->request->passed;
+	const struct addr *addr = &build->listeners[i].addr;
+	const struct passed_socket *socket = passed_find(passed, addr, n);
+
+	for (uint32_t k = 0; socket != NULL && k < i; k++) {
+		const struct addr *other = &build->listeners[k].addr;
+
+		if (addr_equal(other, addr) ||
+		    (passed_find(passed, other, 0) != socket &&
+			passed_find(passed, other, 1) != socket))
+			continue;
+		report_doubled(build, k, i);
+		return;
+	}
+}
+
+static void
+check_passed(const struct build *build)
+{
+	if (build->request->passed == NULL ||
+	    build->request->passed->count == 0)
+		return;
+	for (uint32_t i = 0; i < build->head.listeners.count; i++) {
+		check_passed_of(build, i, 0);
+		check_passed_of(build, i, 1);
+	}
 }
 
 /* The control socket's path can't be a listener's too. */
@@ -255,6 +317,7 @@ compile_build(struct build *build)
 	finish_listeners(build);
 	check_control(build);
 	sockets = check_bindings(build);
+	check_passed(build);
 	settle_numbers(build, sockets);
 	if (!build->request->check_only)
 		resolve_names(build);

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "common/attr.h"
+#include "server/config/passed.h"
 #include "server/state/plan.h"
 
 /* Descriptors of a worker that are neither connections' nor listeners'. */
@@ -30,6 +31,7 @@ struct config_request {
 	bool check_only;     /* look up no names of hosts, need no limits */
 	uint64_t generation; /* of the plan to be made */
 	uint64_t nofile;     /* hard limit on descriptors of a process */
+	const struct passed *passed; /* sockets there are already, or NULL */
 	/* A reload: the plan in force, whose indices the new one keeps (P2 in
 	 * plan.h), or NULL.  in_use tells whether connections use the row of
 	 * a service or backend that was removed; it is asked in the child,

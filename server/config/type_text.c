@@ -233,16 +233,29 @@ const struct key_type type_access_target = {
 static void
 listen_read(const struct value *value, void *member)
 {
-	struct plan_listener *listener;
+	const struct passed *passed = value->build->request->passed;
 	char why[WHY_SIZE];
+	struct addr addr;
+	uint32_t rows = 1;
 
-	/* The service is the last one, which the new row belongs to. */
 	(void)member;
-	listener = build_listener(value->build, value->text, value->place);
-	if (addr_parse(value->text, ADDR_FOR_LISTEN, &listener->addr, why,
-		sizeof(why)) < 0)
+	if (addr_parse(value->text, ADDR_FOR_LISTEN, &addr, why, sizeof(why)) <
+	    0)
 		report_add(value->build->report, value->place, "listen: %s",
 		    why);
+	/* A name stands for all sockets that have it.  If there is none, the
+	 * one row is what can't be bound then. */
+	if (addr.kind == ADDR_PASSED && passed_count(passed, addr.path) > 1)
+		rows = passed_count(passed, addr.path);
+	for (uint32_t i = 0; i < rows; i++) {
+		/* The service is the last one, which new rows belong to. */
+		struct plan_listener *listener =
+		    build_listener(value->build, value->text, value->place);
+
+		listener->addr = addr;
+		if (addr.kind == ADDR_PASSED)
+			listener->addr.port = (uint16_t)i;
+	}
 }
 
 static void

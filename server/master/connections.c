@@ -117,12 +117,14 @@ endpoint_text(const struct endpoint *endpoint, char text[ADDR_TEXT_SIZE])
 		(void)addr_format(&addr, text);
 }
 
-/* The path of a Unix-domain one stands in the plan. */
+/* The path of a Unix-domain one is its listener's. */
 static void
-local_text(const struct plan *plan, const struct slot *slot,
+local_text(const struct master *m, const struct slot *slot,
     char text[ADDR_TEXT_SIZE])
 {
+	const struct plan *plan = master_plan(m);
 	const struct plan_listener *listener;
+	struct addr bound;
 
 	endpoint_text(&slot->local, text);
 	if (slot->local.kind != ADDR_UNIX ||
@@ -130,10 +132,11 @@ local_text(const struct plan *plan, const struct slot *slot,
 		return;
 	listener = plan_listener(plan, slot->listener);
 	/* The listener may be gone, and its row another's. */
-	if (listener->state == ROW_ACTIVE &&
-	    listener->service == slot->service &&
-	    listener->addr.kind == ADDR_UNIX)
-		(void)addr_format(&listener->addr, text);
+	if (listener->state != ROW_ACTIVE || listener->service != slot->service)
+		return;
+	status_listener_bound(m, slot->listener, &bound);
+	if (bound.kind == ADDR_UNIX)
+		(void)addr_format(&bound, text);
 }
 
 static void
@@ -185,9 +188,11 @@ since(uint64_t now, uint64_t then)
 }
 
 static void
-view(const struct plan *plan, const struct slot *slot, uint64_t now,
+view(const struct master *m, const struct slot *slot, uint64_t now,
     struct connection *connection)
 {
+	const struct plan *plan = master_plan(m);
+
 	connection->id = slot->id;
 	connection->service =
 	    plan_string(plan, plan_service(plan, slot->service)->name);
@@ -198,7 +203,7 @@ view(const struct plan *plan, const struct slot *slot, uint64_t now,
 	connection->age_ms = since(now, slot->started_us / 1000);
 	connection->idle_ms = since(now, slot->active_ms);
 	endpoint_text(&slot->client, connection->client);
-	local_text(plan, slot, connection->local);
+	local_text(m, slot, connection->local);
 	backend_texts(plan, slot, connection);
 }
 
@@ -226,7 +231,7 @@ connections_next(const struct master *m, struct connections_cursor *cursor,
 			    !filter_matches(filter, &slot, now))
 				continue;
 			connection->worker = cursor->body;
-			view(plan, &slot, now, connection);
+			view(m, &slot, now, connection);
 			return 1;
 		}
 	}

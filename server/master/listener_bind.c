@@ -64,6 +64,32 @@ listener_bind_tcp(const struct plan_listener *listener, const struct addr *addr,
 	return rc;
 }
 
+int
+listener_take(const struct plan_listener *listener,
+    const struct passed_socket *socket)
+{
+	int fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 0);
+	int flags;
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	/* Of the open file, so for all who have it: workers share it, and
+	 * must not wait for a client that another one has taken. */
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		rc = -errno;
+	if (rc == 0 && socket->addr.kind != ADDR_UNIX)
+		rc = set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	if (rc == 0 && socket->addr.kind != ADDR_UNIX)
+		rc =
+		    set_option(fd, IPPROTO_TCP, TCP_NODELAY, listener->nodelay);
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
 void
 listener_set_options(int fd, const struct plan_listener *listener)
 {

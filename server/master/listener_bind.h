@@ -13,6 +13,7 @@
 
 #include "common/addr.h"
 #include "common/attr.h"
+#include "server/config/passed.h"
 #include "server/state/plan.h"
 
 /* Which file a Unix-domain socket made; inode 0: none. */
@@ -45,6 +46,14 @@ must_check int listener_bind_tcp(const struct plan_listener *listener,
  */
 must_check int listener_bind_unix(const struct plan_listener *listener,
     const struct addr *addr, struct listener_file *file);
+
+/*
+ * A descriptor of one that was passed and listens already, with the options
+ * that the workers count on.  What is its file's stays its unit's affair.
+ * Returns it or -errno.
+ */
+must_check int listener_take(const struct plan_listener *listener,
+    const struct passed_socket *socket);
 
 /* Set what can be set while it listens. */
 void listener_set_options(int fd, const struct plan_listener *listener);

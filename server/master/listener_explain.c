@@ -62,13 +62,69 @@ describe_own(const struct listener_failure *failure, char *hint)
 	return false;
 }
 
+/* A listener for one family is not what a socket for both is. */
+static bool
+is_in_the_way(const struct addr *theirs, const struct addr *wanted)
+{
+	if (theirs->kind == ADDR_ANY && wanted->kind != ADDR_UNIX)
+		return theirs->port == wanted->port;
+	return addr_equal(theirs, wanted) || listener_overlaps(theirs, wanted);
+}
+
+static bool
+describe_passed(const struct listener_failure *failure, char *hint)
+{
+	const struct listeners *listeners = failure->listeners;
+	const struct passed *passed = listeners->passed;
+	const struct addr *wanted = &listeners->groups[failure->number].bound;
+	char text[ADDR_TEXT_SIZE];
+
+	for (uint32_t i = 0; passed != NULL && i < passed->count; i++) {
+		const struct passed_socket *socket = &passed->sockets[i];
+
+		if (!is_in_the_way(&socket->addr, wanted))
+			continue;
+		(void)snprintf(hint, HINT_SIZE,
+		    "; the socket %s that the service manager passed has it: "
+		    "write \"systemd:%.100s\"",
+		    addr_format(&socket->addr, text), socket->name);
+		return true;
+	}
+	return false;
+}
+
+/* The names that there are, instead of the one that there is not. */
+static void
+describe_missing(const struct listener_failure *failure, const char *name,
+    char *hint)
+{
+	const struct passed *passed = failure->listeners->passed;
+	size_t length;
+
+	if (passed == NULL || passed->count == 0) {
+		(void)snprintf(hint, HINT_SIZE,
+		    ": no socket was passed at the start; it takes a .socket "
+		    "unit with FileDescriptorName=%.100s",
+		    name);
+		return;
+	}
+	(void)snprintf(hint, HINT_SIZE,
+	    ": no socket of that name was passed at the start; those that "
+	    "were:");
+	for (uint32_t i = 0; i < passed->count; i++) {
+		length = strlen(hint);
+		(void)snprintf(hint + length, HINT_SIZE - length, "%s %.60s",
+		    i == 0 ? "" : ",", passed->sockets[i].name);
+	}
+}
+
 static void
 describe_owner(const struct listener_failure *failure, char *hint)
 {
 	char name[128];
 	pid_t pid;
 
-	if (describe_own(failure, hint))
+	if (describe_own(failure, hint) || describe_passed(failure, hint))
 		return;
 	pid = port_owner(&failure->listeners->groups[failure->number].bound,
 	    name, sizeof(name));
@@ -135,8 +191,12 @@ describe_error(const struct listener_failure *failure,
 		break;
 	case ENOENT:
 	case ENOTDIR:
-		(void)snprintf(hint, HINT_SIZE, "; there is no directory %.*s",
-		    folder_length(addr), addr->path);
+		if (addr->kind == ADDR_PASSED)
+			describe_missing(failure, addr->path, hint);
+		else
+			(void)snprintf(hint, HINT_SIZE,
+			    "; there is no directory %.*s", folder_length(addr),
+			    addr->path);
 		break;
 	case EADDRNOTAVAIL:
 		(void)snprintf(hint, HINT_SIZE,

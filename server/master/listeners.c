@@ -7,9 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "server/master/listener_explain.h"
 #include "server/master/listeners.h"
 #include "server/state/body.h"
+
+/* What a file's mode is if nobody says. */
+#define DEFAULT_MODE 0666
 
 /* A step of a reload, for one group. */
 struct step {
@@ -227,6 +231,23 @@ touch_file(const struct step *step)
 }
 
 static int
+take_passed(const struct step *step)
+{
+	const struct passed_socket *socket =
+	    passed_find(step->listeners->passed, &step->row->addr,
+		step->number % 2);
+	int fd;
+
+	if (socket == NULL)
+		return -ENOENT;
+	fd = listener_take(step->row, socket);
+	if (fd < 0)
+		return fd;
+	step->group->bound = socket->addr;
+	return group_add(step->group, fd);
+}
+
+static int
 prepare_group(const struct step *step)
 {
 	struct listener_group *group = step->group;
@@ -235,6 +256,8 @@ prepare_group(const struct step *step)
 
 	if (is_new)
 		group_init(step);
+	if (body_listener_is_passed(step->row, step->number))
+		return is_new ? take_passed(step) : 0;
 	if (group->bound.kind != ADDR_UNIX) {
 		while (rc == 0 && group->count < step->to->workers)
 			rc = bind_member(step);
@@ -319,11 +342,31 @@ listeners_abort(struct listeners *listeners)
 	}
 }
 
+/* What is said of a file whose mode is its unit's. */
+static void
+tell_file_options(const struct step *step)
+{
+	const struct plan_listener *row = step->row;
+	const struct plan *plan = step->to;
+
+	if (!body_listener_is_passed(row, step->number) ||
+	    !is_path(step->group) ||
+	    (row->mode == DEFAULT_MODE && row->uid == PLAN_NO_ID &&
+		row->gid == PLAN_NO_ID))
+		return;
+	log_warn("mode, owner and group of service %s do not hold for %s, "
+		 "which the service manager passed: its .socket unit has "
+		 "SocketMode=, SocketUser= and SocketGroup=",
+	    plan_string(plan, plan_service(plan, row->service)->name),
+	    plan_string(plan, row->text));
+}
+
 static int
 commit_group(const struct step *step)
 {
 	struct listener_group *group = step->group;
 
+	tell_file_options(step);
 	for (uint32_t i = 0; i < group->settled; i++)
 		listener_set_options(group->fds[i], step->row);
 	group->settled = group->count;
@@ -359,7 +402,7 @@ listeners_open(struct listeners *listeners, const struct plan *plan, char *why,
 {
 	int rc;
 
-	*listeners = (struct listeners){.count = 0};
+	*listeners = (struct listeners){.passed = listeners->passed};
 	rc = listeners_prepare(listeners, NULL, plan, why, why_size);
 	if (rc == 0) {
 		rc = listeners_listen(listeners, NULL, plan, why, why_size);
@@ -407,5 +450,5 @@ listeners_release(struct listeners *listeners)
 	for (uint32_t n = 0; n < listeners->count; n++)
 		group_release(&listeners->groups[n]);
 	free(listeners->groups);
-	*listeners = (struct listeners){.count = 0};
+	*listeners = (struct listeners){.passed = listeners->passed};
 }

@@ -2,7 +2,8 @@
  * listeners - the public sockets: bound by the master, accepted on by workers.
  *
  * For a TCP address there is one listening socket a worker, all of one
- * SO_REUSEPORT group; a Unix-domain one is shared.  The master keeps a
+ * SO_REUSEPORT group; a Unix-domain one is shared, and so is one that the
+ * service manager passed, of which there is one.  The master keeps a
  * descriptor of each, so that neither a dead worker's queue nor the group
  * ever loses one.
  *
@@ -43,10 +44,11 @@ struct listener_group {
 struct listeners {
 	struct listener_group *groups; /* by socket number */
 	uint32_t count;                /* none at or past it was ever used */
+	const struct passed *passed;   /* what there is already, or NULL */
 };
 
-/* Bind and listen on all of the plan.  Returns 0, or -errno with a sentence
- * in why; nothing is left open or bound then. */
+/* Bind and listen on all of the plan; only passed is set before.  Returns 0,
+ * or -errno with a sentence in why; nothing is left open or bound then. */
 must_check int listeners_open(struct listeners *listeners,
     const struct plan *plan, char *why, size_t why_size);
 

@@ -17,6 +17,7 @@
 #include "common/title.h"
 #include "common/version.h"
 #include "server/config/config.h"
+#include "server/master/activation.h"
 #include "server/master/courier.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
@@ -136,6 +137,7 @@ master_on_commit(struct master *m, const struct plan *old)
 		    CHANNEL_ALL);
 	else
 		tell_level(m);
+	activation_tell_missed(&m->passed, plan);
 }
 
 /* Signals */
@@ -220,6 +222,7 @@ load_plan(struct master *m, const struct master_options *options)
 	    .path = options->config_path,
 	    .generation = 1,
 	    .nofile = m->nofile,
+	    .passed = &m->passed,
 	};
 	struct config_result result;
 
@@ -285,6 +288,8 @@ open_all(struct master *m, const struct master_options *options, char *why,
 
 	if (rc == 0)
 		rc = notify_open(m);
+	if (rc == 0)
+		rc = activation_open(&m->passed, why, why_size);
 	if (rc < 0)
 		return rc;
 	rc = load_plan(m, options);
@@ -299,7 +304,10 @@ open_all(struct master *m, const struct master_options *options, char *why,
 		rc = reload_open(m);
 	if (rc < 0)
 		return rc;
+	m->listeners.passed = &m->passed;
 	rc = listeners_open(&m->listeners, m->plan, why, why_size);
+	if (rc == 0)
+		activation_tell_missed(&m->passed, m->plan);
 	if (rc == 0)
 		rc = control_open(m, &m->control, why, why_size);
 	return rc;
@@ -314,6 +322,7 @@ close_all(struct master *m)
 		control_close(m->control);
 	listeners_remove_files(&m->listeners);
 	listeners_release(&m->listeners);
+	activation_close(&m->passed);
 	notify_close(m);
 	if (m->loop != NULL)
 		loop_free(m->loop);

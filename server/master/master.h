@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/log.h"
+#include "server/config/passed.h"
 #include "server/master/bodies.h"
 #include "server/master/closing.h"
 #include "server/master/control.h"
@@ -58,6 +59,7 @@ struct master {
 	struct board board;
 	struct board_head *board_head;
 
+	struct passed passed; /* sockets, by the service manager */
 	struct listeners listeners;
 	struct bodies bodies;
 	struct control *control;

@@ -200,6 +200,7 @@ begin_to_read(struct reload *r)
 	    .path = m->config_path,
 	    .generation = m->last_generation + 1,
 	    .nofile = m->nofile,
+	    .passed = &m->passed,
 	    .previous = m->plan,
 	    .service_in_use = service_is_in_use,
 	    .backend_in_use = backend_is_in_use,

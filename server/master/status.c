@@ -118,11 +118,16 @@ status_listener_bound(const struct master *m, uint32_t listener,
     struct addr *bound)
 {
 	const struct plan_listener *row = plan_listener(m->plan, listener);
-	size_t socket = (size_t)2 * listener;
+	const struct listener_group *group =
+	    &m->listeners.groups[(size_t)2 * listener];
 
 	*bound = row->addr;
-	if (socket < m->listeners.count)
-		bound->port = m->listeners.groups[socket].bound.port;
+	if ((size_t)2 * listener >= m->listeners.count)
+		return;
+	if (row->addr.kind == ADDR_PASSED)
+		*bound = group->bound;
+	else
+		bound->port = group->bound.port;
 }
 
 void

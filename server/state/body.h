@@ -19,6 +19,7 @@
 #define SRVD_STATE_BODY_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -215,6 +216,14 @@ body_listener_sockets(const struct plan_listener *listener)
 	if (listener->state != ROW_ACTIVE)
 		return 0;
 	return listener->addr.kind == ADDR_ANY ? 2 : 1;
+}
+
+/* Was socket number n of a plan passed by the service manager?  Then it is
+ * not ours alone, and all workers share it. */
+static inline bool
+body_listener_is_passed(const struct plan_listener *listener, uint32_t n)
+{
+	return (listener->passed >> n % 2 & 1) != 0;
 }
 
 /* The reasons for a holder not to start another worker (exit statuses). */

@@ -95,7 +95,8 @@ addr_is_good(const struct addr *addr)
 	if (addr->kind == ADDR_UNIX)
 		return (addr->path[0] == '/' || addr->path[0] == '@') &&
 		    addr->path[1] != '\0';
-	return addr->kind != ADDR_NAME || addr->path[0] != '\0';
+	return (addr->kind != ADDR_NAME && addr->kind != ADDR_PASSED) ||
+	    addr->path[0] != '\0';
 }
 
 static bool
@@ -238,6 +239,19 @@ service_is_good(const struct plan *plan, uint32_t i)
 }
 
 static bool
+passed_is_good(const struct plan_listener *listener)
+{
+	switch (listener->addr.kind) {
+	case ADDR_PASSED:
+		return listener->passed == 1;
+	case ADDR_ANY:
+		return listener->passed <= 3;
+	default:
+		return listener->passed <= 1;
+	}
+}
+
+static bool
 listener_is_good(const struct plan *plan, uint32_t i)
 {
 	const struct plan_listener *listener = plan_listener(plan, i);
@@ -252,8 +266,9 @@ listener_is_good(const struct plan *plan, uint32_t i)
 	    listener->backlog <= PLAN_BACKLOG_MAX && listener->mode <= 0777 &&
 	    listener->nodelay <= 1 &&
 	    (addr->kind == ADDR_TCP4 || addr->kind == ADDR_TCP6 ||
-		addr->kind == ADDR_ANY || addr->kind == ADDR_UNIX) &&
-	    addr_is_good(addr);
+		addr->kind == ADDR_ANY || addr->kind == ADDR_UNIX ||
+		addr->kind == ADDR_PASSED) &&
+	    addr_is_good(addr) && passed_is_good(listener);
 }
 
 static bool

@@ -31,7 +31,7 @@
 #include "common/attr.h"
 
 #define PLAN_MAGIC           0x6e616c7064767273ULL /* "srvdplan" */
-#define PLAN_VERSION         2
+#define PLAN_VERSION         3
 #define PLAN_SERVICES_MAX    4096
 #define PLAN_LISTENERS_MAX   4096
 #define PLAN_BACKENDS_MAX    16384
@@ -123,6 +123,7 @@ struct plan_listener {
 	uint32_t uid;  /* its owner and group; PLAN_NO_ID: left alone */
 	uint32_t gid;
 	uint8_t nodelay;
+	uint8_t passed; /* bit n: the service manager passed its socket n */
 	struct addr addr;
 };
 

@@ -66,10 +66,19 @@ void
 endpoint_from_sockaddr(struct endpoint *endpoint, const struct sockaddr *sa,
     socklen_t length)
 {
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	struct addr addr;
 
 	addr_from_sockaddr(&addr, sa, length);
 	endpoint->kind = addr.kind;
 	endpoint->port = addr.port;
 	memcpy(endpoint->ip, addr.ip, sizeof(endpoint->ip));
+	/* Over a socket for both families, which only a service manager
+	 * makes, IPv4 comes in IPv6's clothes (RFC 4291, 2.5.5.2). */
+	if (addr.kind != ADDR_TCP6 ||
+	    memcmp(addr.ip, mapped, sizeof(mapped)) != 0)
+		return;
+	endpoint->kind = ADDR_TCP4;
+	memset(endpoint->ip, 0, sizeof(endpoint->ip));
+	memcpy(endpoint->ip, addr.ip + sizeof(mapped), 4);
 }

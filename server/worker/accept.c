@@ -81,7 +81,8 @@ open_socket(struct worker *w, uint32_t n)
 
 	*l = (struct listening){
 	    .is_open = true,
-	    .is_shared = listener_of(w, n)->addr.kind == ADDR_UNIX,
+	    .is_shared = listener_of(w, n)->addr.kind == ADDR_UNIX ||
+		body_listener_is_passed(listener_of(w, n), n),
 	};
 	set_interest(w, n, true);
 }
@@ -201,8 +202,11 @@ note_local(struct slot *slot, const struct plan_listener *listener)
 	slot->local.port = bound->port;
 	memcpy(slot->local.ip, bound->ip, sizeof(slot->local.ip));
 	if (bound->kind == ADDR_UNIX ||
-	    (bound->port != 0 && memcmp(bound->ip, any, sizeof(any)) != 0))
+	    (bound->kind != ADDR_PASSED && bound->port != 0 &&
+		memcmp(bound->ip, any, sizeof(any)) != 0))
 		return;
+	if (bound->kind == ADDR_PASSED)
+		slot->local = (struct endpoint){.kind = ADDR_NONE};
 	if (getsockname(slot->fd[SIDE_CLIENT], (struct sockaddr *)&ss,
 		&length) == 0)
 		endpoint_from_sockaddr(&slot->local, (struct sockaddr *)&ss,
@@ -354,8 +358,10 @@ accept_leave(struct worker *w, const struct plan *next)
 			continue;
 		drain_socket(w, n);
 		/* The master has it as well: who comes from here on shall be
-		 * refused and not wait for nobody. */
-		(void)shutdown(w->head->listener_fd[n], SHUT_RD);
+		 * refused and not wait for nobody.  But one that was passed is
+		 * not ours to end. */
+		if (!body_listener_is_passed(listener_of(w, n), n))
+			(void)shutdown(w->head->listener_fd[n], SHUT_RD);
 		sockets_close(w->head, n);
 	}
 }

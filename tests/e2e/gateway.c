@@ -258,7 +258,7 @@ gateway_run(struct gateway *g)
 
 	/* SIGINT is "stop at once": so it ends even when the test cannot stop
 	 * it any more. */
-	g->pid = proc_spawn_apart(argv, g->log, SIGINT);
+	g->pid = proc_spawn_activated(argv, g->log, SIGINT, &g->sockets);
 	ck_assert_msg(e2e_wait(gateway_is_ready, g, GATEWAY_TIMEOUT_MS),
 	    "srvd is not ready after %d ms", GATEWAY_TIMEOUT_MS);
 }

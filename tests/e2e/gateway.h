@@ -19,6 +19,7 @@
 #include "common/addr.h"
 #include "common/attr.h"
 #include "harness.h"
+#include "proc.h"
 
 #define GATEWAY_FAMILY_MAX 64
 /* How long starting and stopping may take. */
@@ -27,9 +28,10 @@
 struct gateway {
 	/* Set by gateway_init; to be changed before gateway_start. */
 	unsigned workers;
-	const char *globals;      /* more lines of the configuration */
-	const char *control_keys; /* more of the control section */
-	const char *access;       /* log { access }: off */
+	const char *globals;         /* more lines of the configuration */
+	const char *control_keys;    /* more of the control section */
+	const char *access;          /* log { access }: off */
+	struct proc_sockets sockets; /* that it is activated with: none */
 
 	pid_t pid;
 	char config[E2E_PATH_SIZE];

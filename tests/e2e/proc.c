@@ -19,6 +19,8 @@
 
 #include "harness.h"
 
+#define FIRST_SOCKET (STDERR_FILENO + 1) /* sd_listen_fds(3) */
+
 static ssize_t
 read_all(const char *path, char *text, size_t size)
 {
@@ -246,9 +248,29 @@ proc_files_owner(pid_t pid)
 	return st.st_uid;
 }
 
+/* In the new process: copied aside first, since one may stand on another's
+ * number. */
+static void
+place_sockets(const struct proc_sockets *sockets)
+{
+	int aside[PROC_SOCKETS_MAX];
+	char text[16];
+
+	for (int i = 0; i < sockets->count; i++)
+		aside[i] = fcntl(sockets->fds[i], F_DUPFD,
+		    FIRST_SOCKET + PROC_SOCKETS_MAX);
+	for (int i = 0; i < sockets->count; i++)
+		dup2(aside[i], FIRST_SOCKET + i);
+	snprintf(text, sizeof text, "%d", sockets->count);
+	setenv("LISTEN_FDS", text, 1);
+	snprintf(text, sizeof text, "%d", (int)getpid());
+	setenv("LISTEN_PID", text, 1);
+}
+
 /* In the new process. */
 static no_return void
-spawn_exec(const char *const argv[], int output_fd, int death_signal)
+spawn_exec(const char *const argv[], int output_fd, int death_signal,
+    const struct proc_sockets *sockets)
 {
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -257,7 +279,10 @@ spawn_exec(const char *const argv[], int output_fd, int death_signal)
 	dup2(null_fd, STDIN_FILENO);
 	dup2(output_fd, STDOUT_FILENO);
 	dup2(output_fd, STDERR_FILENO);
-	(void)close_range(STDERR_FILENO + 1, ~0U, 0); /* Check's own */
+	if (sockets->count > 0)
+		place_sockets(sockets);
+	/* Check's own */
+	(void)close_range((unsigned)(FIRST_SOCKET + sockets->count), ~0U, 0);
 	execvp(argv[0], (char *const *)argv);
 	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);
@@ -265,34 +290,44 @@ spawn_exec(const char *const argv[], int output_fd, int death_signal)
 
 static pid_t
 spawn(const char *const argv[], const char *output, bool apart,
-    int death_signal)
+    int death_signal, const struct proc_sockets *sockets)
 {
 	int fd = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	pid_t pid;
 
 	ck_assert_msg(fd >= 0, "%s: %s", output, strerror(errno));
+	ck_assert_int_le(sockets->count, PROC_SOCKETS_MAX);
 	fflush(NULL);
 	pid = fork();
 	ck_assert_msg(pid >= 0, "fork: %s", strerror(errno));
 	if (pid == 0) {
 		if (apart)
 			setsid();
-		spawn_exec(argv, fd, death_signal);
+		spawn_exec(argv, fd, death_signal, sockets);
 	}
 	close(fd);
 	return pid;
 }
 
+static const struct proc_sockets no_sockets = {.count = 0};
+
 pid_t
 proc_spawn(const char *const argv[], const char *output)
 {
-	return spawn(argv, output, false, SIGKILL);
+	return spawn(argv, output, false, SIGKILL, &no_sockets);
 }
 
 pid_t
 proc_spawn_apart(const char *const argv[], const char *output, int death_signal)
 {
-	return spawn(argv, output, true, death_signal);
+	return spawn(argv, output, true, death_signal, &no_sockets);
+}
+
+pid_t
+proc_spawn_activated(const char *const argv[], const char *output,
+    int death_signal, const struct proc_sockets *sockets)
+{
+	return spawn(argv, output, true, death_signal, sockets);
 }
 
 int

@@ -51,6 +51,18 @@ pid_t proc_spawn(const char *const argv[], const char *output);
 pid_t proc_spawn_apart(const char *const argv[], const char *output,
     int death_signal);
 
+/*
+ * The same, as a service manager starts what it activates: the sockets are
+ * descriptors 3 and on, and LISTEN_FDS and LISTEN_PID say so.
+ */
+#define PROC_SOCKETS_MAX 8
+struct proc_sockets {
+	const int *fds;
+	int count;
+};
+pid_t proc_spawn_activated(const char *const argv[], const char *output,
+    int death_signal, const struct proc_sockets *sockets);
+
 /* Its exit status, 128 + the signal that ended it, or -1 if it still runs
  * when the time is over. */
 int proc_wait(pid_t pid, int timeout_ms);

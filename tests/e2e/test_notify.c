@@ -43,7 +43,7 @@ static const char *
 hear_within(int ms)
 {
 	struct timeval limit = {
-	    .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	    .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
 	ssize_t n;
 
 	setsockopt(manager, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

@@ -52,17 +52,6 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 }
 
 void
-status_listener_bound(const struct master *m, uint32_t listener,
-    struct addr *bound)
-{
-	(void)m;
-	memset(bound, 0, sizeof(*bound));
-	bound->kind = listener == 0 ? ADDR_TCP4 : ADDR_UNIX;
-	bound->port = 12345;
-	(void)snprintf(bound->path, sizeof(bound->path), "@web");
-}
-
-void
 status_service(const struct master *m, uint32_t service,
     struct service_status *status)
 {

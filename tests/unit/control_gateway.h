@@ -315,4 +315,12 @@ master_bodies(const struct master *m)
 	return &m->bodies;
 }
 
+void
+status_listener_bound(const struct master *m, uint32_t listener,
+    struct addr *bound)
+{
+	*bound = plan_listener(master_plan(m), listener)->addr;
+	bound->port = 12345;
+}
+
 #endif

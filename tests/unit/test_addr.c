@@ -33,6 +33,8 @@ static const struct good good[] = {
     {"a_b-c.example:80", ADDR_FOR_BACKEND, ADDR_NAME, 80, NULL},
     {"unix:/run/x.sock", ADDR_FOR_LISTEN, ADDR_UNIX, 0, NULL},
     {"unix:@abstract", ADDR_FOR_BACKEND, ADDR_UNIX, 0, NULL},
+    {"systemd:web", ADDR_FOR_LISTEN, ADDR_PASSED, 0, NULL},
+    {"systemd:a b~1.socket", ADDR_FOR_LISTEN, ADDR_PASSED, 0, NULL},
     {"builtin:echo", ADDR_FOR_BACKEND, ADDR_ECHO, 0, NULL},
     {"builtin:discard", ADDR_FOR_BACKEND, ADDR_DISCARD, 0, NULL},
 };
@@ -97,6 +99,10 @@ static const struct bad bad[] = {
     {"unix:@", ADDR_FOR_LISTEN, "name after @"},
     {"/run/x", ADDR_FOR_LISTEN, "unix:/run/x"},
     {"@x", ADDR_FOR_LISTEN, "unix:@x"},
+    {"systemd:", ADDR_FOR_LISTEN, "FileDescriptorName="},
+    {"systemd:a:80", ADDR_FOR_LISTEN, "no colon"},
+    {"systemd:\xc3\xa4", ADDR_FOR_LISTEN, "printable ASCII"},
+    {"systemd:web", ADDR_FOR_BACKEND, "can't be connected"},
     {"builtin:echo", ADDR_FOR_LISTEN, "can't be listened on"},
     {"builtin:dashboard", ADDR_FOR_BACKEND, "not in this version"},
     {"builtin:nothing", ADDR_FOR_BACKEND, "builtin:discard"},
@@ -127,6 +133,7 @@ END_TEST
 START_TEST(lengths_have_limits)
 {
 	char text[300] = "unix:/";
+	struct sockaddr_storage ss;
 	struct addr addr;
 
 	memset(text + 6, 'x', 106);
@@ -139,6 +146,18 @@ START_TEST(lengths_have_limits)
 			     sizeof(why)),
 	    -EINVAL);
 	ck_assert_ptr_nonnull(strstr(why, "107"));
+	memcpy(text, "systemd:", 8);
+	memset(text + 8, 'x', 108);
+	text[116] = '\0';
+	ck_assert_int_eq(addr_parse(text, ADDR_FOR_LISTEN, &addr, why,
+			     sizeof(why)),
+	    -EINVAL);
+	ck_assert_ptr_nonnull(strstr(why, "too long"));
+	text[115] = '\0';
+	ck_assert_int_eq(addr_parse(text, ADDR_FOR_LISTEN, &addr, why,
+			     sizeof(why)),
+	    0);
+	ck_assert_int_eq(addr_to_sockaddr(&addr, &ss), -EINVAL);
 	memset(text, 'x', 250);
 	memcpy(text + 250, ":80", 4);
 	ck_assert_int_eq(addr_parse(text, ADDR_FOR_BACKEND, &addr, why,

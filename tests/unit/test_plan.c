@@ -187,6 +187,10 @@ static const struct damage damages[] = {
     DAMAGE(listeners[0].mode, UINT32_MAX),
     DAMAGE(listeners[0].nodelay, 255),
     DAMAGE(listeners[0].addr.kind, ADDR_NONE),
+    DAMAGE(listeners[0].addr.kind, ADDR_PASSED), /* without a name */
+    DAMAGE(listeners[0].passed, 4),
+    DAMAGE(listeners[1].passed, 2),
+    DAMAGE(backends[1].addr.kind, ADDR_PASSED),
     DAMAGE(listeners[0].addr.kind, ADDR_NAME),
     DAMAGE(listeners[0].addr.kind, ADDR_ECHO),
     DAMAGE(listeners[0].addr.kind, 255),
