@@ -1,0 +1,95 @@
+/*
+ * faulty - a worker with a defect: some bytes make it crash, or hang.
+ *
+ * Linked into a srvd of its own, around the real worker: what it relays is
+ * looked at first (a real worker never does that), and its start may fail.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/addr.h"
+#include "common/attr.h"
+#include "server/state/body.h"
+#include "server/worker/flow.h"
+#include "server/worker/worker.h"
+#include "tests/e2e/faulty/faulty.h"
+
+enum flow_result __real_flow_pump(struct flow *flow, struct pipes *pipes,
+    const struct flow_ends *ends);
+enum flow_result __wrap_flow_pump(struct flow *flow, struct pipes *pipes,
+    const struct flow_ends *ends);
+int faulty_main(struct body *body, const struct board *board,
+    struct board_row *row);
+
+static void
+crash(void)
+{
+	volatile int *volatile nowhere = NULL;
+
+	*nowhere = 1;
+}
+
+static void
+hang(void)
+{
+	volatile int forever = 1;
+
+	while (forever)
+		continue;
+}
+
+static const struct {
+	const char *word;
+	void (*act)(void);
+} faults[] = {
+    {FAULTY_SEGV, crash},
+    {FAULTY_ABORT, abort},
+    {FAULTY_LOOP, hang},
+};
+
+enum flow_result
+__wrap_flow_pump(struct flow *flow, struct pipes *pipes,
+    const struct flow_ends *ends)
+{
+	char data[sizeof(FAULTY_SEGV) - 1];
+	ssize_t n =
+	    recv(ends->source_fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
+
+	for (size_t i = 0; n == sizeof(data) && i < ARRAY_LEN(faults); i++) {
+		if (memcmp(data, faults[i].word, sizeof(data)) == 0)
+			faults[i].act();
+	}
+	return __real_flow_pump(flow, pipes, ends);
+}
+
+static bool
+is_hindered(void)
+{
+	struct sockaddr_storage ss;
+	struct addr addr;
+	char why[128];
+	int length;
+	int fd;
+	bool found;
+
+	if (addr_parse(FAULTY_START, ADDR_FOR_BACKEND, &addr, why,
+		sizeof(why)) < 0)
+		abort();
+	length = addr_to_sockaddr(&addr, &ss);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	found = connect(fd, (struct sockaddr *)&ss, (socklen_t)length) == 0;
+	(void)close(fd);
+	return found;
+}
+
+int
+faulty_main(struct body *body, const struct board *board, struct board_row *row)
+{
+	if (body->head->index == 0 && is_hindered())
+		_exit(EXIT_FAILURE);
+	return worker_main(body, board, row);
+}
