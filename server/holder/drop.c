@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -47,6 +48,23 @@ drop_bounds(void)
 		continue;
 }
 
+static bool
+has_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+	    .version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct held[2];
+
+	return syscall(SYS_capget, &head, held) < 0 ||
+	    (held[0].permitted | held[1].permitted) != 0;
+}
+
+/*
+ * A service manager's filter may forbid capset.  Then it has to do that the
+ * exec has left us none (the master clears the ambient set before it): what is
+ * only inheritable is of no use where no_new_privs is set.
+ */
 static int
 drop_capabilities(void)
 {
@@ -54,12 +72,14 @@ drop_capabilities(void)
 	    .version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	struct __user_cap_data_struct none[2];
+	int error;
 
 	memset(none, 0, sizeof(none));
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &head, none) < 0)
-		return -errno;
-	return 0;
+	if (syscall(SYS_capset, &head, none) == 0)
+		return 0;
+	error = errno;
+	return error == EPERM && !has_capabilities() ? 0 : -error;
 }
 
 int

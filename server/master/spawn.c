@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/attr.h"
@@ -70,6 +71,9 @@ become_holder(uint32_t index, const struct spawn_fds *fds)
 	(void)setsid();
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* What a service manager gave the master to bind low ports with would
+	 * outlive the exec. */
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (place_all(fds) == 0)
 		(void)execve("/proc/self/exe", arguments, no_environment);
 	_exit(127);

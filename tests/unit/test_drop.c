@@ -1,11 +1,16 @@
 /*
  * test_drop - what is left of a process's privileges: nothing.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "server/holder/drop.h"
 #include "server/state/plan.h"
@@ -125,6 +130,58 @@ START_TEST(who_may_not_is_told)
 }
 END_TEST
 
+/* As a service manager's filter does. */
+static void
+forbid_capset(void)
+{
+	struct sock_filter rules[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_capset, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {ARRAY_LEN(rules), rules};
+
+	CHILD_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHILD_CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void
+nothing_to_give_up(void *arg)
+{
+	const struct drop_spec spec = {.uid = PLAN_NO_ID, .gid = PLAN_NO_ID};
+
+	(void)arg;
+	if (geteuid() == 0)
+		CHILD_CHECK(setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	forbid_capset();
+	CHILD_CHECK(drop_privileges(&spec) == 0);
+	expect_dropped();
+}
+
+START_TEST(who_has_none_needs_no_capset)
+{
+	child_passes(nothing_to_give_up, NULL);
+}
+END_TEST
+
+static void
+cannot_give_up(void *arg)
+{
+	const struct drop_spec spec = {.uid = PLAN_NO_ID, .gid = PLAN_NO_ID};
+
+	(void)arg;
+	forbid_capset();
+	CHILD_CHECK(drop_privileges(&spec) == -EPERM);
+}
+
+START_TEST(capabilities_that_stay_are_told)
+{
+	child_passes(cannot_give_up, NULL);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -135,8 +192,11 @@ main(void)
 
 	tcase_add_test(tcase, who_stays_has_no_capabilities);
 	tcase_add_test(tcase, who_may_not_is_told);
-	if (geteuid() == 0)
+	tcase_add_test(tcase, who_has_none_needs_no_capset);
+	if (geteuid() == 0) {
 		tcase_add_test(tcase, root_becomes_nobody);
+		tcase_add_test(tcase, capabilities_that_stay_are_told);
+	}
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
