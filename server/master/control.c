@@ -43,6 +43,7 @@ struct control {
 	struct sockaddr_un address;
 	dev_t device; /* of the socket's file (S2) */
 	ino_t inode;
+	gid_t gid;
 	bool bound;
 	bool starved; /* and it was said */
 };
@@ -153,6 +154,7 @@ path_bind(struct control *control, char *why, size_t why_size)
 	control->bound = true;
 	control->device = st.st_dev;
 	control->inode = st.st_ino;
+	control->gid = st.st_gid;
 	return 0;
 }
 
@@ -165,7 +167,8 @@ path_settle(const struct control *control, const struct plan_control *settings,
 	const char *what = NULL;
 	int error;
 
-	if (settings->gid != PLAN_NO_ID &&
+	/* A service manager's filter may forbid even what changes nothing. */
+	if (settings->gid != PLAN_NO_ID && settings->gid != control->gid &&
 	    lchown(path, (uid_t)-1, settings->gid) == -1)
 		what = "set the group of";
 	/* A link that somebody else has put there meanwhile is not followed. */
