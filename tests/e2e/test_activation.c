@@ -305,7 +305,8 @@ START_TEST(others_than_listening_streams_are_refused)
 	close(pair[1]);
 	pair[0] = net_bind("127.0.0.1:0", bound);
 	g.sockets.fds = &pair[0];
-	expect_refused(&g, "not a listening socket");
+	ck_assert_int_eq(setenv("LISTEN_FDNAMES", "idle", 1), 0);
+	expect_refused(&g, "passed as \"idle\", is a connection and not");
 	close(pair[0]);
 	close(fd);
 	close(client);
