@@ -73,14 +73,16 @@ START_TEST(they_are_found_by_name_and_address)
 }
 END_TEST
 
+/* After the plan previous, or NULL. */
 static struct config_result
-compile(const char *services)
+compile_after(const char *services, const struct plan *previous)
 {
 	static char text[2048];
 	struct config_request request = {
-	    .generation = 1,
+	    .generation = previous == NULL ? 1 : previous->generation + 1,
 	    .nofile = 20000,
 	    .passed = &passed,
+	    .previous = previous,
 	};
 
 	(void)snprintf(text, sizeof(text), "user = nobody\nworkers = 3\n%s",
@@ -88,6 +90,12 @@ compile(const char *services)
 	write_text("p.conf", text);
 	request.path = path_of("p.conf");
 	return load_request(&request);
+}
+
+static struct config_result
+compile(const char *services)
+{
+	return compile_after(services, NULL);
 }
 
 static const struct plan *
@@ -129,6 +137,54 @@ START_TEST(a_plan_says_which_are_passed)
 	ck_assert_uint_eq(plan_listener(plan, 3)->passed, 0);
 	/* Binding will find that there is none. */
 	ck_assert_uint_eq(plan_listener(plan, 4)->passed, 1);
+}
+END_TEST
+
+static size_t
+count_changes(const struct plan *from, const struct plan *to)
+{
+	struct config_change *changes;
+	size_t count;
+
+	ck_assert_int_eq(config_diff(from, to, &changes, &count), 0);
+	free(changes);
+	return count;
+}
+
+/* Each of the sockets of a name is known again, wherever it stands. */
+START_TEST(a_reload_keeps_them)
+{
+	const struct plan *first;
+	struct config_result next;
+	struct config_result last;
+	const char *fault;
+
+	make_directory();
+	(void)add("web", "127.0.0.1:80");
+	(void)add("web", "127.0.0.1:81");
+	first = compile_good(SERVICE_ON("s", "\"systemd:web\""));
+	next = compile_after(SERVICE_ON("s", "\"systemd:web\""), first);
+	ck_assert_uint_eq(count_changes(first, next.plan), 0);
+	config_result_release(&next);
+
+	next = compile_after(SERVICE_ON("t", "127.0.0.1:82, \"systemd:web\""),
+	    first);
+	ck_assert_int_eq(plan_check_succession(first, next.plan, &fault), 0);
+	ck_assert_uint_eq(next.plan->listeners.count, 3);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct plan_listener *row = plan_listener(next.plan, i);
+
+		ck_assert_uint_eq(row->born, first->generation);
+		ck_assert_uint_eq(row->addr.port, i);
+		ck_assert_uint_eq(row->passed, 1);
+	}
+	/* By its address it is another listener, which takes the same. */
+	last = compile_after(SERVICE_ON("t", "127.0.0.1:80"), next.plan);
+	ck_assert_int_eq(plan_check_succession(next.plan, last.plan, &fault),
+	    0);
+	ck_assert_uint_eq(plan_listener(last.plan, 0)->state, ROW_EMPTY);
+	config_result_release(&next);
+	config_result_release(&last);
 }
 END_TEST
 
@@ -286,7 +342,7 @@ START_TEST(an_environment_that_lies_is_refused)
 END_TEST
 
 UNIT_MAIN("passed", they_are_found_by_name_and_address,
-    a_plan_says_which_are_passed, one_socket_has_one_listener,
-    the_effective_configuration_reads_back,
+    a_plan_says_which_are_passed, a_reload_keeps_them,
+    one_socket_has_one_listener, the_effective_configuration_reads_back,
     all_workers_share_it_and_nobody_closes_it, what_is_not_there_is_explained,
     an_environment_that_lies_is_refused)
