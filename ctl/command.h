@@ -17,13 +17,21 @@
 
 #include "common/attr.h"
 
+/* clang-format off */
+#define CTL_EXITS(X)                                                  \
+	/* enum           status  meaning */                           \
+	X(CTL_DONE,       0,      "done")                               \
+	X(CTL_REFUSED,    1,      "refused by the gateway")             \
+	X(CTL_USAGE,      2,      "wrong usage")                        \
+	X(CTL_UNREACHED,  3,      "no gateway reached or no answer in time") \
+	X(CTL_FORBIDDEN,  4,      "not permitted")
+/* clang-format on */
+
+#define CTL_EXIT_ENUM(name, status, meaning) name = (status),
 enum ctl_exit {
-	CTL_DONE = 0,
-	CTL_REFUSED = 1,   /* the gateway said no */
-	CTL_USAGE = 2,     /* the command line is wrong */
-	CTL_UNREACHED = 3, /* no gateway, or no answer in time */
-	CTL_FORBIDDEN = 4, /* not permitted */
+	CTL_EXITS(CTL_EXIT_ENUM)
 };
+#undef CTL_EXIT_ENUM
 
 struct command {
 	const char *program; /* argv[0] */

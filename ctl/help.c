@@ -5,10 +5,12 @@
 
 #include "ctl/help.h"
 #include "ctl/option.h"
+#include "ctl/wrap.h"
 
 #define INDENT 2
 #define GAP    2
 #define LEFT   64 /* room for what stands left */
+#define WIDTH  78
 
 struct entry {
 	char left[LEFT];
@@ -84,6 +86,25 @@ print_options(const char *title, unsigned sets, FILE *out)
 	entries_print(options_count, option_entry, sets, out);
 }
 
+static void
+print_exits(FILE *out)
+{
+	static const char *const exits[] = {
+#define EXIT_TEXT(name, status, meaning) #status " " meaning,
+	    CTL_EXITS(EXIT_TEXT)
+#undef EXIT_TEXT
+	};
+	static const char title[] = "exit status:";
+	struct wrap wrap = {
+	    .out = out, .width = WIDTH, .indent = sizeof(title), .gap = 1};
+
+	wrap_piece(&wrap, "%s", title);
+	for (size_t i = 0; i < ARRAY_LEN(exits); i++)
+		wrap_piece(&wrap, "%s%s", exits[i],
+		    i + 1 < ARRAY_LEN(exits) ? "," : "");
+	wrap_end(&wrap);
+}
+
 void
 help_print(FILE *out)
 {
@@ -92,11 +113,9 @@ help_print(FILE *out)
 	print_options("options",
 	    OPTIONS_GATEWAY | OPTIONS_ALWAYS | OPTIONS_ALONE, out);
 	fputs("\n'srvctl VERB --help' and 'srvctl help VERB' tell more about a "
-	      "verb.\n\n"
-	      "exit status: 0 done, 1 refused by the gateway, 2 wrong usage,\n"
-	      "             3 no gateway reached or no answer in time, 4 not "
-	      "permitted\n",
+	      "verb.\n\n",
 	    out);
+	print_exits(out);
 }
 
 void

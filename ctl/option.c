@@ -217,7 +217,7 @@ take_seconds(struct command *command, const struct option_row *row,
 
 /* clang-format off */
 const struct option_row options_table[] = {
-	{ "id", "N", "the connection with this number",
+	{ "id", "NUMBER", "the connection with this number",
 	  OPTIONS_FILTER, take_id },
 	{ "service", "NAME", "of this service",
 	  OPTIONS_FILTER, take_name },
@@ -239,15 +239,15 @@ const struct option_row options_table[] = {
 	  OPTIONS_CLOSE, take_reset },
 	{ "yes", NULL, "do not ask",
 	  OPTIONS_CLOSE, take_yes },
-	{ "drain", "S", "seconds to wait for connections (default: the "
-	  "configuration's)", OPTIONS_STOP, take_drain },
+	{ "drain", "SECONDS", "wait so long for connections (default: as\n"
+	  "configured)", OPTIONS_STOP, take_drain },
 	{ "no-wait", NULL, "return at once",
 	  OPTIONS_STOP, take_no_wait },
 	{ "socket", "PATH", "of the gateway (default: $SRVD_SOCKET, else\n"
 	  SRVCTL_SOCKET ")", OPTIONS_GATEWAY, take_socket },
 	{ "json", NULL, "print what the gateway answers, one object a line",
 	  OPTIONS_GATEWAY, take_json },
-	{ "timeout", "S", "wait so many seconds for an answer",
+	{ "timeout", "SECONDS", "wait so long for an answer",
 	  OPTIONS_GATEWAY, take_timeout },
 	{ "version", NULL, "print the version",
 	  OPTIONS_ALONE, take_version },

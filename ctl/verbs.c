@@ -73,7 +73,7 @@ const struct verb verbs_table[] = {
     },
     {
 	.name = "stop",
-	.arguments = "[--drain S] [--no-wait]",
+	.arguments = "[--drain SECONDS] [--no-wait]",
 	.summary = "end the gateway",
 	.text = "It accepts no more, waits for connections to end, and ends; "
 		"'--drain 0' waits\n"
