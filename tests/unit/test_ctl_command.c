@@ -3,7 +3,6 @@
  * against servers that are not one: exit statuses and output.
  */
 #include "ctl/command.h"
-#include "ctl/option.h"
 #include "tests/unit/control_server.h"
 
 #define OUTPUT_SIZE 65536
@@ -92,37 +91,6 @@ START_TEST(usage)
 	wants("call|X|[]", 2, "JSON object");
 	wants("call|X|{", 2, "JSON object");
 	wants("call|X|{\"a\":1,\"a\":2}", 2, "duplicate");
-}
-END_TEST
-
-/* The manual lists a thing under this name, which comes after before. */
-static void
-manual_has(const char *manual, const char *before, const char *name)
-{
-	char line[64];
-
-	(void)snprintf(line, sizeof(line), "%s%s", before, name);
-	ck_assert_msg(strstr(manual, line) != NULL, "srvctl.1 has no \"%s\"",
-	    line);
-}
-
-START_TEST(the_manual_lists_every_verb_and_option)
-{
-	static char manual[65536];
-	FILE *file = fopen(MANUAL, "r");
-	size_t length;
-
-	ck_assert_ptr_nonnull(file);
-	length = fread(manual, 1, sizeof(manual) - 1, file);
-	ck_assert_int_eq(fclose(file), 0);
-	manual[length] = '\0';
-	for (size_t i = 0; i < verbs_count; i++) {
-		manual_has(manual, "\n.It Cm ", verbs_table[i].name);
-		if (verbs_table[i].alias != NULL)
-			manual_has(manual, "\n.It Cm ", verbs_table[i].alias);
-	}
-	for (size_t i = 0; i < options_count; i++)
-		manual_has(manual, " Fl -", options_table[i].name);
 }
 END_TEST
 
@@ -327,7 +295,7 @@ START_TEST(a_stream_is_printed_answer_by_answer)
 }
 END_TEST
 
-UNIT_MAIN("ctl_command", usage, the_manual_lists_every_verb_and_option,
-    no_gateway, status_shows_what_is_wrong_first, json_is_one_object_a_line,
-    call_takes_short_and_full_names, what_is_no_gateway_is_recognised,
-    an_answer_without_end_is_given_up, a_stream_is_printed_answer_by_answer)
+UNIT_MAIN("ctl_command", usage, no_gateway, status_shows_what_is_wrong_first,
+    json_is_one_object_a_line, call_takes_short_and_full_names,
+    what_is_no_gateway_is_recognised, an_answer_without_end_is_given_up,
+    a_stream_is_printed_answer_by_answer)
