@@ -227,7 +227,7 @@ START_TEST(examples_are_configurations)
 	ck_assert_ptr_nonnull(readme_file);
 	become_nobody();
 	make_directory();
-	ck_assert_uint_ge(load_displays(manual_file), 2);
+	ck_assert_uint_ge(load_displays(manual_file), 3);
 	ck_assert_uint_ge(load_indented(readme_file), 1);
 	become_oneself();
 	ck_assert_int_eq(fclose(manual_file), 0);
