@@ -113,25 +113,25 @@ class Bench:
                 rounds.append({relay.name: self.measure(workload, relay)
                                for relay in turn})
 
-    def print(self, load):
+    def print(self, busy):
         names = [relay.name for relay in self.relays]
         versions = {r.name: r.version() for r in reversed(self.relays)}
         print('\n'.join(
-            report.preface(versions, self.chosen.rounds, load)
+            report.preface(versions, self.chosen.rounds, busy)
             + report.tables(self.results, names, self.sizes)))
 
 
 def main():
     chosen = arguments()
-    load = os.getloadavg()[0]
     directory = tempfile.mkdtemp(prefix='srvd-bench.')
     os.chmod(directory, 0o755)      # for relays that dropped privileges
     try:
         process.prepare()
+        busy = process.busy_share(.2 if chosen.quick else 2)
         bench = Bench(chosen, directory)
         try:
             bench.run()
-            bench.print(load)
+            bench.print(busy)
         finally:
             bench.backends.stop()
         if bench.failures:

@@ -92,6 +92,17 @@ def family(pid):
     return found
 
 
+def busy_share(seconds):
+    """How much of the processors' time is used now, by whomever."""
+    def used_and_all():
+        ticks = [int(n) for n in read('/proc/stat').split('\n')[0].split()[1:9]]
+        return sum(ticks) - ticks[3] - ticks[4], sum(ticks)   # idle, iowait
+    used, everything = used_and_all()
+    time.sleep(seconds)
+    used_now, everything_now = used_and_all()
+    return (used_now - used) / max(1, everything_now - everything)
+
+
 def title(pid):
     return read(f'/proc/{pid}/cmdline').replace('\0', ' ').strip()
 

@@ -8,6 +8,7 @@ import statistics
 import process
 
 REFERENCE = 'HAProxy'
+BUSY = .05      # more than that, and the figures are no good
 
 # Of each table: what it shows, then its rows: title, workload, figure, format.
 COST = ('relay CPU and memory', [
@@ -151,7 +152,7 @@ def machine():
             f'Linux {platform.release()}')
 
 
-def preface(versions, rounds, load):
+def preface(versions, rounds, busy):
     """What must be known to read the tables."""
     who = 'root' if os.geteuid() == 0 else 'an ordinary user'
     memory = 'PSS' if process.memory_is_exact() else \
@@ -163,7 +164,7 @@ def preface(versions, rounds, load):
              f'{rounds} round{"s" if rounds != 1 else ""}, in turn. Medians; '
              'ratios are of the same round: median [least..greatest]. '
              f'Memory without files ({memory}).']
-    if load > .5:
-        lines.append(f'**The machine was busy: a load of {load:.1f} at the '
-                     'start. Don\'t quote these figures.**')
+    if busy > BUSY:
+        lines.append(f'**The machine was busy: {busy:.0%} of its processors '
+                     'before the start. Don\'t quote these figures.**')
     return lines + ['']
