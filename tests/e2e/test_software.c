@@ -3,56 +3,36 @@
  * second: no request of theirs may fail.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disturb.h"
 #include "gateway.h"
 #include "harness.h"
 #include "net.h"
 #include "proc.h"
 #include "software.h"
 
-#define WORKERS      2
-#define KILL_EACH_MS 1000
-#define RUN_MS       45000
-#define OUTPUT_SIZE  65536
-#define FILE_BYTES   (24u << 20)
+#define WORKERS     2
+#define OUTPUT_SIZE 65536
+#define FILE_BYTES  (24u << 20)
 
 /* The gateway's own Unix-domain socket, before the TCP backend. */
 #define FRONT "front.sock"
 
 static char output[OUTPUT_SIZE];
 
-/*
- * Run a command to its end and kill a worker each second; it must end well,
- * and at least one worker must have died.  What it printed is in output.
- */
+/* Run a command to its end while workers are killed; what it printed is in
+ * output. */
 static void
 run_under_kills(const struct gateway *g, const char *command)
 {
-	static unsigned runs;
-	char name[32];
-	char path[E2E_PATH_SIZE];
-	uint64_t end = e2e_now_ms() + RUN_MS;
-	unsigned kills = 0;
-	pid_t pid;
-	int status;
+	struct disturb disturb = {.gateway = g, .kills_workers = true};
 
-	snprintf(name, sizeof name, "command%u.log", runs++);
-	pid = software_start(command, name);
-	while ((status = proc_wait(pid, kills == 0 ? 300 : KILL_EACH_MS)) < 0) {
-		ck_assert_msg(e2e_now_ms() < end, "takes too long: %s",
-		    command);
-		(void)gateway_signal_worker(g, kills++ % WORKERS, SIGKILL);
-	}
-	proc_read_file(e2e_path(path, name), output, sizeof output);
-	ck_assert_msg(status == 0, "status %d after %u kills of: %s", status,
-	    kills, command);
-	ck_assert_msg(kills > 0, "too fast to kill a worker: %s", command);
+	disturb_run(&disturb, command, output, sizeof output);
 }
 
 static void
