@@ -10,7 +10,8 @@ else the machine does hits all of them; quote the ratios.  Workloads:
   bulk8       iperf3, eight streams
   idle        connections that do nothing: memory
   kill        a worker is killed under 100 clients: who notices
-  reload      ten reloads under 100 clients: who notices, what is left behind
+  reload      ten reloads, before each of which five more clients come, to be
+              100 in the end: who notices, what is left behind
 
 Needs haproxy, nginx with its stream module, redis-server, redis-benchmark and
 iperf3.  As root the relays drop their privileges; else all run as you.
@@ -53,8 +54,9 @@ def arguments():
     parser.add_argument('--quick', action='store_true',
                         help='little of everything, to see that it works: '
                         'its figures mean nothing')
-    parser.add_argument('--srvd', required=True, help='the program')
-    parser.add_argument('--srvctl', required=True, help='the program')
+    # ./dev bench says where the programs are.
+    parser.add_argument('--srvd', required=True, help=argparse.SUPPRESS)
+    parser.add_argument('--srvctl', required=True, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     for name in chosen.workloads:
         if name not in WORKLOADS:

@@ -73,6 +73,14 @@ class Crowd:
         self.longest_wait = 0.0     # of a member, in seconds
         self.longest_welcome = 0.0  # of a newcomer, from before its connect
 
+    def grow(self, count):
+        """More members; one that is not let in counts as lost."""
+        for _ in range(count):
+            try:
+                self._join()
+            except OSError:
+                self.lost += 1
+
     def _join(self):
         sock = socket.create_connection(self.address, PATIENCE)
         client = self._add(sock, False)

@@ -161,9 +161,9 @@ def idle(relay, sizes):
     return {'bytes': (after - before) * 1024 / count, 'base_kib': before}
 
 
-def watched(relay, sizes, happens):
+def watched(relay, sizes, happens, at_first):
     """What a crowd sees of something that happens to the relay."""
-    crowd = Crowd(relay.port, sizes.crowd)
+    crowd = Crowd(relay.port, at_first)
     try:
         crowd.run(sizes.watch / 2)
         crowd.expect_whole()
@@ -188,21 +188,24 @@ def kill(relay, sizes):
     def happens(_):
         os.kill(victim, signal.SIGKILL)
         return {}
-    return watched(relay, sizes, happens)
+    return watched(relay, sizes, happens, sizes.crowd)
 
 
 def reload(relay, sizes):
-    """Reloads, each of which changes a timeout."""
+    """Reloads, each of which changes a timeout; before each come a few of
+    those who will still be there after the last."""
     before = len(relay.pids()), process.memory_kib(relay.pids())
+    more = sizes.crowd // 2 // sizes.reloads
 
     def happens(crowd):
         for number in range(sizes.reloads):
-            one_reload(relay, crowd, 3600 + number)
+            crowd.grow(more)
+            one_reload(relay, crowd, 3601 + number)
         crowd.run(sizes.watch)
         return {'processes_before': before[0], 'memory_before': before[1],
                 'processes_after': len(relay.pids()),
                 'memory_after': process.memory_kib(relay.pids())}
-    return watched(relay, sizes, happens)
+    return watched(relay, sizes, happens, sizes.crowd - more * sizes.reloads)
 
 
 def one_reload(relay, crowd, timeout):

@@ -34,6 +34,8 @@ KILL = ('a worker is killed (SIGKILL)', [
     ('new connections turned away, of {newcomers}', 'kill', 'turned_away',
      '.0f'),
 ])
+KILL_NOTE = (f'{REFERENCE} has one worker process, and its master ends with '
+             'it; who supervises it may start it again.')
 RELOAD = ('{reloads} reloads', [
     ('connections lost, of {crowd}', 'reload', 'lost', '.0f'),
     ('longest wait for an answer, ms', 'reload', 'wait_ms', '.1f'),
@@ -127,11 +129,13 @@ def tables(results, names, sizes):
     for table in (COST, SPEED):
         if any(row[1] in results for row in table[1]):
             lines += table_of_ratios(table, results, names) + ['']
-    for table, workload in ((KILL, 'kill'), (RELOAD, 'reload')):
+    for table, workload, note in ((KILL, 'kill', [KILL_NOTE, '']),
+                                  (RELOAD, 'reload', [])):
         if workload in results:
             words = {'crowd': sizes.crowd, 'reloads': sizes.reloads,
                      'newcomers': newcomers(results, workload, names)}
-            lines += table_of_spreads(table, results, names, words) + ['']
+            lines += table_of_spreads(table, results, names, words) \
+                + ['', *note]
     return lines
 
 
