@@ -9,9 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway.h"
 #include "harness.h"
 #include "net.h"
 #include "pair.h"
+#include "proc.h"
 
 #define SEED  7
 #define PIECE 4096
@@ -218,5 +220,70 @@ START_TEST(late_reader)
 }
 END_TEST
 
+/* Between Unix-domain sockets */
+
+static void
+expect_idle_workers(const struct gateway *g)
+{
+	pid_t pids[] = {gateway_worker(g, 0), gateway_worker(g, 1)};
+	uint64_t cpu = proc_cpu_ms(pids[0]) + proc_cpu_ms(pids[1]);
+
+	e2e_pause(1000);
+	cpu = proc_cpu_ms(pids[0]) + proc_cpu_ms(pids[1]) - cpu;
+	ck_assert_msg(cpu < 300, "the workers took %llu ms of an idle second",
+	    (unsigned long long)cpu);
+}
+
+/* An urgent byte may come in the stream or not at all. */
+static void
+hear_in_band(int fd, const char *words, char urgent)
+{
+	while (*words != '\0') {
+		char byte;
+
+		net_receive(fd, &byte, 1);
+		if (byte != urgent)
+			ck_assert_int_eq(byte, *words++);
+	}
+}
+
+/* False if there is no such thing here. */
+static bool
+urgent_one_way(const struct gateway *g, int from, int to)
+{
+	net_say(from, "before ");
+	if (send(from, "!", 1, MSG_OOB | MSG_NOSIGNAL) != 1) {
+		e2e_skip("no MSG_OOB on Unix-domain sockets: %s",
+		    strerror(errno));
+		return false;
+	}
+	expect_idle_workers(g);
+	net_say(from, "after");
+	hear_in_band(to, "before after", '!');
+	expect_idle_workers(g);
+	return true;
+}
+
+/*
+ * What broke: at an urgent byte of a Unix-domain socket splice(2) says EAGAIN
+ * and epoll says readable, again and again.
+ */
+START_TEST(urgent_bytes_over_unix)
+{
+	struct pair_fixture f;
+	struct pair p;
+
+	pair_start(&f, "");
+	p = pair_open(&f, SIDE_UNIX, SIDE_UNIX);
+	if (urgent_one_way(&f.gateway, p.client, p.server) &&
+	    urgent_one_way(&f.gateway, p.server, p.client)) {
+		shutdown(p.client, SHUT_WR);
+		net_expect_end(p.server, NET_CLOSED);
+	}
+	pair_close(&p);
+	pair_stop(&f);
+}
+END_TEST
+
 E2E_MAIN("urgent", first, middle, last_before_fin, last_but_one, nothing_else,
-    many, all_of_them, nothing_follows, late_reader)
+    many, all_of_them, nothing_follows, late_reader, urgent_bytes_over_unix)
