@@ -36,7 +36,7 @@ go_on(const struct killer *k, int status)
 
 	if (!is_event(status) && WSTOPSIG(status) != SYSCALL_STOP)
 		signal = WSTOPSIG(status); /* it is meant for the process */
-	(void)ptrace(PTRACE_SYSCALL, k->pid, NULL, (void *)signal);
+	(void)ptrace(PTRACE_SYSCALL, k->pid, NULL, signal);
 }
 
 static void
@@ -68,7 +68,7 @@ trace(void *arg)
 	int status;
 	pid_t pid;
 
-	if (ptrace(PTRACE_SEIZE, k->pid, NULL, (void *)PTRACE_O_TRACESYSGOOD) <
+	if (ptrace(PTRACE_SEIZE, k->pid, NULL, (long)PTRACE_O_TRACESYSGOOD) <
 		0 ||
 	    ptrace(PTRACE_INTERRUPT, k->pid, NULL, NULL) < 0 ||
 	    waitpid(k->pid, &status, __WALL) != k->pid || !WIFSTOPPED(status)) {

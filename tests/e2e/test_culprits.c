@@ -18,7 +18,7 @@
 #define OTHERS  1000
 #define FAULTS  100
 /* A delay that grows would pass it after seven faults. */
-#define FAULT_MS   (500 * E2E_SLOWNESS)
+#define FAULT_MS   (500ULL * E2E_SLOWNESS)
 #define ANSWER_MS  500
 #define BACKOFF_MS 2500
 
@@ -95,11 +95,10 @@ count_lines(const char *path, const char *words)
 	return count;
 }
 
-/* The last death of the worker that died last. */
-static void
-expect_death(const struct fixture *f, const char *cause, int signal)
+/* The last death of the worker that died last, a part of the status. */
+static json_t *
+find_last_death(json_t *status)
 {
-	json_t *status = gateway_status(&f->gateway);
 	json_t *last = NULL;
 	json_int_t at_us = 0;
 
@@ -117,6 +116,15 @@ expect_death(const struct fixture *f, const char *cause, int signal)
 		}
 	}
 	ck_assert_ptr_nonnull(last);
+	return last;
+}
+
+static void
+expect_death(const struct fixture *f, const char *cause, int signal)
+{
+	json_t *status = gateway_status(&f->gateway);
+	json_t *last = find_last_death(status);
+
 	ck_assert_str_eq(json_string_value(json_object_get(last, "cause")),
 	    cause);
 	ck_assert_int_eq(json_integer_value(json_object_get(last, "signal")),
@@ -232,7 +240,7 @@ START_TEST(a_worker_that_cannot_start)
 		net_hear(f.others[i], "?");
 	expect_others(&f);
 	/* And the next one does not pay for it. */
-	old = gateway_signal_worker(&f.gateway, 0, SIGKILL);
+	(void)gateway_signal_worker(&f.gateway, 0, SIGKILL);
 	ck_assert_uint_eq(ask_others(&f), f.count);
 	fixture_stop(&f);
 }

@@ -39,7 +39,7 @@ static const char *const families[FAMILIES] = {"tcp4", "tcp6", "unix"};
 /* clang-format off */
 static const struct load_spec traffic[] = {
 	{"bulk", LOAD_BOTH, .up = 700 * KIB, .down = 900 * KIB},
-	{"small", LOAD_PINGPONG, .up = 64 * 200, .down = 64 * 200,
+	{"small", LOAD_PINGPONG, .up = 12800, .down = 12800,
 	    .message = 64},
 	{"request", LOAD_PINGPONG, .up = 100, .down = 100, .message = 100},
 	{"client first", LOAD_UP_FIRST, .up = 40000, .down = 60000},

@@ -238,8 +238,9 @@ static inline struct manual_item *printf_like(3, 4)
 		    manual->path, heading, head);
 		found = item;
 	}
-	ck_assert_msg(found != NULL, "%s, %s: there is no item '%s'",
-	    manual->path, heading, head);
+	if (found == NULL)
+		ck_abort_msg("%s, %s: there is no item '%s'", manual->path,
+		    heading, head);
 	found->seen = true;
 	return found;
 }

@@ -4,9 +4,9 @@
  * Linked into a srvd of its own, around the real worker: what it relays is
  * looked at first (a real worker never does that), and its start may fail.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,19 +18,22 @@
 #include "server/worker/worker.h"
 #include "tests/e2e/faulty/faulty.h"
 
-enum flow_result __real_flow_pump(struct flow *flow, struct pipes *pipes,
-    const struct flow_ends *ends);
-enum flow_result __wrap_flow_pump(struct flow *flow, struct pipes *pipes,
-    const struct flow_ends *ends);
+/* The linker calls them so (ld(1), --wrap). */
+enum flow_result real_flow_pump(struct flow *flow, struct pipes *pipes,
+    const struct flow_ends *ends) __asm__("__real_flow_pump");
+enum flow_result faulty_flow_pump(struct flow *flow, struct pipes *pipes,
+    const struct flow_ends *ends) __asm__("__wrap_flow_pump");
 int faulty_main(struct body *body, const struct board *board,
     struct board_row *row);
 
+/* A page that can't be touched: so that no compiler or checker sees it. */
 static void
 crash(void)
 {
-	volatile int *volatile nowhere = NULL;
+	volatile char *page =
+	    mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	*nowhere = 1;
+	*page = 1;
 }
 
 static void
@@ -52,7 +55,7 @@ static const struct {
 };
 
 enum flow_result
-__wrap_flow_pump(struct flow *flow, struct pipes *pipes,
+faulty_flow_pump(struct flow *flow, struct pipes *pipes,
     const struct flow_ends *ends)
 {
 	char data[sizeof(FAULTY_SEGV) - 1];
@@ -63,7 +66,7 @@ __wrap_flow_pump(struct flow *flow, struct pipes *pipes,
 		if (memcmp(data, faults[i].word, sizeof(data)) == 0)
 			faults[i].act();
 	}
-	return __real_flow_pump(flow, pipes, ends);
+	return real_flow_pump(flow, pipes, ends);
 }
 
 static bool
