@@ -123,11 +123,12 @@ describe_owner(const struct listener_failure *failure, char *hint)
 {
 	char name[128];
 	pid_t pid;
+	uid_t uid;
 
 	if (describe_own(failure, hint) || describe_passed(failure, hint))
 		return;
 	pid = port_owner(&failure->listeners->groups[failure->number].bound,
-	    name, sizeof(name));
+	    name, sizeof(name), &uid);
 	if (pid == getpid())
 		(void)snprintf(hint, HINT_SIZE,
 		    "; another socket of this process has it");
@@ -140,6 +141,10 @@ describe_owner(const struct listener_failure *failure, char *hint)
 	else if (pid != 0)
 		(void)snprintf(hint, HINT_SIZE,
 		    "; it is held by %s (process %d)", name, pid);
+	else if (uid != PORT_OWNER_UNKNOWN)
+		(void)snprintf(hint, HINT_SIZE,
+		    "; it is held by a process of the user with the number %u",
+		    uid);
 }
 
 /* The folder of a path. */

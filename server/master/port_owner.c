@@ -1,8 +1,9 @@
 /*
  * port_owner - who holds an address that is in use; see port_owner.h.
  *
- * /proc/net/tcp and tcp6 name the inode of every listening socket, and
- * /proc/PID/fd which process has it open (proc(5)).
+ * /proc/self/net/tcp and tcp6 name the inode and the user of every listening
+ * socket, and /proc/PID/fd which process has it open (proc(5)).  The former is
+ * for everybody, even where /proc has nothing but processes; the latter is not.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -19,6 +20,7 @@
 enum field {
 	FIELD_LOCAL = 1,
 	FIELD_STATE = 3,
+	FIELD_UID = 7,
 	FIELD_INODE = 9,
 	FIELDS
 };
@@ -28,7 +30,7 @@ enum field {
  * retransmits, uid, timeout, inode, …; addresses are HEX:PORT in hexadecimal.
  */
 static unsigned long
-inode_of_line(char *line, uint16_t port)
+inode_of_line(char *line, uint16_t port, uid_t *uid)
 {
 	char *fields[FIELDS];
 	char *rest = NULL;
@@ -45,12 +47,14 @@ inode_of_line(char *line, uint16_t port)
 	if (colon == NULL || strtoul(colon + 1, NULL, 16) != port ||
 	    strtoul(fields[FIELD_STATE], NULL, 16) != STATE_LISTEN)
 		return 0;
+	*uid = (uid_t)strtoul(fields[FIELD_UID], NULL, 10);
 	return strtoul(fields[FIELD_INODE], NULL, 10);
 }
 
-/* The inode of a socket that listens on the port, in one of the tables. */
+/* The inode of a socket that listens on the port, in one of the tables, and
+ * whose it is. */
 static unsigned long
-find_inode(const char *table, uint16_t port)
+find_inode(const char *table, uint16_t port, uid_t *uid)
 {
 	char line[512];
 	unsigned long inode = 0;
@@ -59,7 +63,7 @@ find_inode(const char *table, uint16_t port)
 	if (file == NULL)
 		return 0;
 	while (inode == 0 && fgets(line, sizeof(line), file) != NULL)
-		inode = inode_of_line(line, port);
+		inode = inode_of_line(line, port, uid);
 	(void)fclose(file);
 	return inode;
 }
@@ -111,7 +115,7 @@ name_process(const char *pid, char *text, size_t size)
 }
 
 pid_t
-port_owner(const struct addr *addr, char *text, size_t size)
+port_owner(const struct addr *addr, char *text, size_t size, uid_t *uid)
 {
 	unsigned long inode;
 	struct dirent *entry;
@@ -119,14 +123,15 @@ port_owner(const struct addr *addr, char *text, size_t size)
 	DIR *dir;
 
 	text[0] = '\0';
+	*uid = PORT_OWNER_UNKNOWN;
 	if (addr->kind != ADDR_TCP4 && addr->kind != ADDR_TCP6)
 		return 0;
-	inode = find_inode(addr->kind == ADDR_TCP4 ? "/proc/net/tcp"
-						   : "/proc/net/tcp6",
-	    addr->port);
+	inode = find_inode(addr->kind == ADDR_TCP4 ? "/proc/self/net/tcp"
+						   : "/proc/self/net/tcp6",
+	    addr->port, uid);
 	/* A socket of both families stands in the other table. */
 	if (inode == 0 && addr->kind == ADDR_TCP4)
-		inode = find_inode("/proc/net/tcp6", addr->port);
+		inode = find_inode("/proc/self/net/tcp6", addr->port, uid);
 	dir = inode == 0 ? NULL : opendir("/proc");
 	if (dir == NULL)
 		return 0;

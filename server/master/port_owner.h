@@ -12,7 +12,13 @@
 
 #include "common/addr.h"
 
-/* The process, and its name in text; 0 and nothing if it can't be told. */
-pid_t port_owner(const struct addr *addr, char *text, size_t size);
+#define PORT_OWNER_UNKNOWN ((uid_t)-1)
+
+/*
+ * The process, and its name in text; 0 and nothing if it can't be told, as that
+ * of another user's processes if we are not root.  In uid is whose socket it is,
+ * which is told to everybody, or PORT_OWNER_UNKNOWN.
+ */
+pid_t port_owner(const struct addr *addr, char *text, size_t size, uid_t *uid);
 
 #endif

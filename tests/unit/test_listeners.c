@@ -123,17 +123,52 @@ START_TEST(nobody_holds_a_free_port)
 	struct sockaddr_in sin;
 	struct addr addr;
 	char text[128] = "x";
+	uid_t uid;
 	int fd = tcp_listener(&sin);
 
 	addr_from_sockaddr(&addr, (struct sockaddr *)&sin, sizeof(sin));
-	ck_assert_int_eq(port_owner(&addr, text, sizeof(text)), getpid());
+	ck_assert_int_eq(port_owner(&addr, text, sizeof(text), &uid), getpid());
 	ck_assert_uint_gt(strlen(text), 0);
+	ck_assert_uint_eq(uid, getuid());
 	(void)close(fd);
-	ck_assert_int_eq(port_owner(&addr, text, sizeof(text)), 0);
+	ck_assert_int_eq(port_owner(&addr, text, sizeof(text), &uid), 0);
 	ck_assert_str_eq(text, "");
+	ck_assert_uint_eq(uid, PORT_OWNER_UNKNOWN);
 	addr.kind = ADDR_UNIX;
-	ck_assert_int_eq(port_owner(&addr, text, sizeof(text)), 0);
+	ck_assert_int_eq(port_owner(&addr, text, sizeof(text), &uid), 0);
 	ck_assert_str_eq(text, "");
+	ck_assert_uint_eq(uid, PORT_OWNER_UNKNOWN);
+}
+END_TEST
+
+/* Which process it is is not for nobody to know, but whose it is. */
+START_TEST(the_user_is_told_where_the_process_is_not)
+{
+	struct sockaddr_in sin;
+	char listen_on[64];
+	const struct plan *plan;
+	pid_t child;
+	int fd;
+
+	if (geteuid() != 0)
+		return;
+	fd = tcp_listener(&sin);
+	child = fork();
+	if (child == 0)
+		for (;;)
+			(void)pause();
+	(void)close(fd);
+	(void)snprintf(listen_on, sizeof(listen_on), "127.0.0.1:%u",
+	    ntohs(sin.sin_port));
+	plan = plan_of(listen_on, "");
+	ck_assert_int_eq(seteuid(65534), 0);
+	ck_assert_int_eq(listeners_open(&listeners, plan, why, sizeof(why)),
+	    -EADDRINUSE);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_msg(strstr(why, "by a process of the user with the number 0"),
+	    "%s", why);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
 }
 END_TEST
 
@@ -248,5 +283,6 @@ END_TEST
 
 UNIT_MAIN("listeners", each_worker_has_a_socket_of_its_own,
     a_star_is_both_families, a_port_in_use_is_an_error,
-    nobody_holds_a_free_port, a_unix_socket_is_shared_and_removed,
-    a_link_in_its_place_is_left_alone, only_a_dead_socket_is_replaced)
+    nobody_holds_a_free_port, the_user_is_told_where_the_process_is_not,
+    a_unix_socket_is_shared_and_removed, a_link_in_its_place_is_left_alone,
+    only_a_dead_socket_is_replaced)
