@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +26,32 @@ enum field {
 	FIELDS
 };
 
+/* Theirs, as the tables write it: words of the address as they lie in memory.
+ * All zeros are all addresses, of both families perhaps. */
+static bool
+is_in_the_way(const char *theirs, const struct addr *wanted)
+{
+	static const char all[] = "00000000000000000000000000000000";
+	char ours[sizeof(all)];
+	uint32_t words[4];
+	size_t count = wanted->kind == ADDR_TCP4 ? 1 : ARRAY_LEN(words);
+
+	memcpy(words, wanted->ip, sizeof(words));
+	for (size_t i = 0; i < count; i++)
+		(void)snprintf(ours + 8 * i, 9, "%08" PRIX32, words[i]);
+	if (strncmp(theirs, all, strlen(theirs)) == 0)
+		return true;
+	return strlen(theirs) == strlen(ours) &&
+	    (strncmp(ours, all, strlen(ours)) == 0 ||
+		strcmp(theirs, ours) == 0);
+}
+
 /*
  * A line: number, local address, remote address, state, queues, timer,
  * retransmits, uid, timeout, inode, …; addresses are HEX:PORT in hexadecimal.
  */
 static unsigned long
-inode_of_line(char *line, uint16_t port, uid_t *uid)
+inode_of_line(char *line, const struct addr *addr, uid_t *uid)
 {
 	char *fields[FIELDS];
 	char *rest = NULL;
@@ -44,17 +65,20 @@ inode_of_line(char *line, uint16_t port, uid_t *uid)
 	if (count < FIELDS)
 		return 0;
 	colon = strrchr(fields[FIELD_LOCAL], ':');
-	if (colon == NULL || strtoul(colon + 1, NULL, 16) != port ||
+	if (colon == NULL || strtoul(colon + 1, NULL, 16) != addr->port ||
 	    strtoul(fields[FIELD_STATE], NULL, 16) != STATE_LISTEN)
+		return 0;
+	*colon = '\0';
+	if (!is_in_the_way(fields[FIELD_LOCAL], addr))
 		return 0;
 	*uid = (uid_t)strtoul(fields[FIELD_UID], NULL, 10);
 	return strtoul(fields[FIELD_INODE], NULL, 10);
 }
 
-/* The inode of a socket that listens on the port, in one of the tables, and
- * whose it is. */
+/* The inode of a socket that listens where addr would, in one of the tables,
+ * and whose it is. */
 static unsigned long
-find_inode(const char *table, uint16_t port, uid_t *uid)
+find_inode(const char *table, const struct addr *addr, uid_t *uid)
 {
 	char line[512];
 	unsigned long inode = 0;
@@ -63,7 +87,7 @@ find_inode(const char *table, uint16_t port, uid_t *uid)
 	if (file == NULL)
 		return 0;
 	while (inode == 0 && fgets(line, sizeof(line), file) != NULL)
-		inode = inode_of_line(line, port, uid);
+		inode = inode_of_line(line, addr, uid);
 	(void)fclose(file);
 	return inode;
 }
@@ -128,10 +152,10 @@ port_owner(const struct addr *addr, char *text, size_t size, uid_t *uid)
 		return 0;
 	inode = find_inode(addr->kind == ADDR_TCP4 ? "/proc/self/net/tcp"
 						   : "/proc/self/net/tcp6",
-	    addr->port, uid);
+	    addr, uid);
 	/* A socket of both families stands in the other table. */
 	if (inode == 0 && addr->kind == ADDR_TCP4)
-		inode = find_inode("/proc/self/net/tcp6", addr->port, uid);
+		inode = find_inode("/proc/self/net/tcp6", addr, uid);
 	dir = inode == 0 ? NULL : opendir("/proc");
 	if (dir == NULL)
 		return 0;

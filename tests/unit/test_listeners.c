@@ -141,6 +141,72 @@ START_TEST(nobody_holds_a_free_port)
 }
 END_TEST
 
+/* A socket that listens; addr is then where, with the port that was free. */
+static int
+listener_on(struct addr *addr, const char *text)
+{
+	struct sockaddr_storage ss;
+	char error[128];
+	socklen_t length;
+	int fd;
+
+	ck_assert_int_eq(addr_parse(text, ADDR_FOR_LISTEN, addr, error,
+			     sizeof(error)),
+	    0);
+	length = (socklen_t)addr_to_sockaddr(addr, &ss);
+	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&ss, length), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	length = sizeof(ss);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&ss, &length), 0);
+	addr_from_sockaddr(addr, (struct sockaddr *)&ss, length);
+	return fd;
+}
+
+static pid_t
+owner_at(const char *ip, uint16_t port)
+{
+	struct addr addr;
+	char text[128];
+	uid_t uid;
+
+	(void)snprintf(text, sizeof(text), "%s:%u", ip, port);
+	ck_assert_int_eq(addr_parse(text, ADDR_FOR_LISTEN, &addr, why,
+			     sizeof(why)),
+	    0);
+	return port_owner(&addr, text, sizeof(text), &uid);
+}
+
+/* The same port of another address is not in the way. */
+START_TEST(the_holder_is_that_of_the_address)
+{
+	static const struct {
+		const char *held;
+		const char *wanted;
+		bool in_the_way;
+	} rows[] = {
+	    {"127.0.0.2:0", "127.0.0.2", true},
+	    {"127.0.0.2:0", "0.0.0.0", true}, {"0.0.0.0:0", "127.0.0.2", true},
+	    {"127.0.0.2:0", "127.0.0.3", false}, {"127.0.0.2:0", "[::]", false},
+	    {"[::1]:0", "[::1]", true}, {"[::1]:0", "[::]", true},
+	    {"[::1]:0", "[::2]", false}, {"[::1]:0", "0.0.0.0", false},
+	    {"[::]:0", "127.0.0.2", true}, /* both families, as it is */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct addr addr;
+		int fd = listener_on(&addr, rows[i].held);
+		pid_t owner = owner_at(rows[i].wanted, addr.port);
+
+		ck_assert_msg((owner == getpid()) == rows[i].in_the_way,
+		    "%s holds %s: process %d", rows[i].held, rows[i].wanted,
+		    owner);
+		(void)close(fd);
+	}
+}
+END_TEST
+
 /* Which process it is is not for nobody to know, but whose it is. */
 START_TEST(the_user_is_told_where_the_process_is_not)
 {
@@ -283,6 +349,7 @@ END_TEST
 
 UNIT_MAIN("listeners", each_worker_has_a_socket_of_its_own,
     a_star_is_both_families, a_port_in_use_is_an_error,
-    nobody_holds_a_free_port, the_user_is_told_where_the_process_is_not,
+    nobody_holds_a_free_port, the_holder_is_that_of_the_address,
+    the_user_is_told_where_the_process_is_not,
     a_unix_socket_is_shared_and_removed, a_link_in_its_place_is_left_alone,
     only_a_dead_socket_is_replaced)
