@@ -28,6 +28,10 @@
 /* A full gateway or service is logged at most so often. */
 #define FULL_SAID_MS 10000
 
+/* Failures in a row until it is said that a socket has them: one may be of a
+ * moment. */
+#define FAILED_SAID 3
+
 enum accept_result {
 	ACCEPT_TAKEN,
 	ACCEPT_EMPTY, /* nobody is queued any more */
@@ -41,13 +45,13 @@ listener_of(const struct worker *w, uint32_t number)
 }
 
 static void
-set_interest(struct worker *w, uint32_t number, bool wanted)
+watch(struct worker *w, uint32_t number)
 {
 	int rc = poller_watch(w->head->listener_fd[number],
-	    poller_key_listener(number), wanted ? EPOLLIN : 0);
+	    poller_key_listener(number), EPOLLIN);
 
 	/* No memory for it: as if it were paused, so that it is tried again. */
-	if (rc < 0 && wanted && !w->listening[number].is_paused) {
+	if (rc < 0 && !w->listening[number].is_paused) {
 		w->listening[number].is_paused = true;
 		w->paused++;
 		w->resume_ms = w->now_ms + SHORT_MS;
@@ -62,7 +66,8 @@ pause_listening(struct worker *w, uint32_t number, uint32_t ms)
 	if (!l->is_paused)
 		w->paused++;
 	l->is_paused = true;
-	set_interest(w, number, false);
+	/* Without interest in anything EPOLLHUP would still be told. */
+	poller_remove(w->head->listener_fd[number]);
 	if (w->resume_ms == 0 || w->resume_ms > w->now_ms + ms)
 		w->resume_ms = w->now_ms + ms;
 }
@@ -84,7 +89,7 @@ open_socket(struct worker *w, uint32_t n)
 	    .is_shared = listener_of(w, n)->addr.kind == ADDR_UNIX ||
 		body_listener_is_passed(listener_of(w, n), n),
 	};
-	set_interest(w, n, true);
+	watch(w, n);
 }
 
 void
@@ -186,6 +191,28 @@ say_enough(struct worker *w)
 	w->is_short = false;
 }
 
+/* A service manager has the sockets that it passed too, and may shut one down;
+ * or whoever else it passed them to. */
+static void
+say_failing(struct worker *w, uint32_t number, int error)
+{
+	const struct plan_listener *listener = listener_of(w, number);
+	struct listening *l = &w->listening[number];
+
+	if (!body_listener_is_passed(listener, number) ||
+	    l->failed == FAILED_SAID)
+		return;
+	if (++l->failed == FAILED_SAID &&
+	    levels_want(w, listener->service, LEVEL_WARN))
+		log_warn("nobody can connect to %s, which the service manager "
+			 "passed, until it listens again service=%s "
+			 "error=\"%s\"",
+		    plan_string(w->plan, listener->text),
+		    plan_string(w->plan,
+			plan_service(w->plan, listener->service)->name),
+		    strerror(error));
+}
+
 /* Accepting */
 
 /* Where the client came to.  The plan may have lost the listener's row since
@@ -228,7 +255,7 @@ admit(struct worker *w, struct slot *slot, const struct sockaddr *peer,
 }
 
 static enum accept_result
-accept_failed(struct worker *w, int error)
+accept_failed(struct worker *w, uint32_t number, int error)
 {
 	switch (error) {
 	case EAGAIN:
@@ -250,6 +277,7 @@ accept_failed(struct worker *w, int error)
 		/* The client's own error, passed on by accept(2). */
 		return ACCEPT_TAKEN;
 	default:
+		say_failing(w, number, error);
 		return ACCEPT_PAUSE;
 	}
 }
@@ -277,9 +305,10 @@ accept_one(struct worker *w, uint32_t number)
 	if (fd < 0) {
 		error = errno;
 		conn_unclaim(w, slot);
-		return accept_failed(w, error);
+		return accept_failed(w, number, error);
 	}
 	slot->fd[SIDE_CLIENT] = fd;
+	w->listening[number].failed = 0;
 	say_enough(w);
 	admit(w, slot, (struct sockaddr *)&ss, length);
 	dial_start(w, slot);
@@ -329,7 +358,7 @@ accept_resume(struct worker *w)
 		if (!w->listening[i].is_paused)
 			continue;
 		w->listening[i].is_paused = false;
-		set_interest(w, i, true);
+		watch(w, i);
 	}
 }
 

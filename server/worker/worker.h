@@ -20,10 +20,11 @@
 /* A listening socket of the plan in force. */
 struct listening {
 	bool is_open;
-	bool is_shared;      /* with the other workers: no group of its own */
-	bool is_paused;      /* out of epoll's interest until accept_resume() */
-	bool is_armed;       /* it has abstained once: it accepts now */
-	uint8_t eager;       /* accepts beyond the first of a turn */
+	bool is_shared; /* with the other workers: no group of its own */
+	bool is_paused; /* out of epoll's interest until accept_resume() */
+	bool is_armed;  /* it has abstained once: it accepts now */
+	uint8_t failed; /* that often in a row it could not be accepted from */
+	uint8_t eager;  /* accepts beyond the first of a turn */
 	uint32_t last_round; /* that it was accepted from */
 };
 

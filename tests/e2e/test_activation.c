@@ -192,6 +192,45 @@ START_TEST(a_socket_outlives_its_listener)
 }
 END_TEST
 
+static uint64_t
+workers_cpu_ms(const struct gateway *g)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < g->workers; i++)
+		sum += proc_cpu_ms(gateway_worker(g, i));
+	return sum;
+}
+
+/* Who else has it may end it, too.  epoll tells of that for ever: workers that
+ * were told again and again took all of the processors. */
+START_TEST(one_that_is_shut_down_is_waited_for)
+{
+	struct sockaddr_in sin;
+	socklen_t length = sizeof sin;
+	struct gateway g;
+	char bound[ADDR_TEXT_SIZE];
+	uint64_t before;
+	int fd = net_listen("127.0.0.1:0", 8, bound);
+
+	pass(&g, &fd, 1, "web");
+	gateway_start(&g, BY_NAME);
+	expect_echo(net_connect(bound));
+	ck_assert_int_eq(shutdown(fd, SHUT_RDWR), 0);
+	before = workers_cpu_ms(&g);
+	e2e_pause(1000); /* the time that is measured */
+	ck_assert_uint_lt(workers_cpu_ms(&g) - before, 200);
+	expect_said(&g, "nobody can connect to systemd:web");
+	/* Which may give it another port. */
+	ck_assert_int_eq(listen(fd, 8), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sin, &length), 0);
+	snprintf(bound, sizeof bound, "127.0.0.1:%u", ntohs(sin.sin_port));
+	expect_echo(net_connect(bound));
+	gateway_stop(&g);
+	close(fd);
+}
+END_TEST
+
 /* A socket for both families, as systemd makes of ListenStream=80: it is "*",
  * and IPv4 clients are shown as such. */
 START_TEST(one_socket_for_both_families)
@@ -315,5 +354,6 @@ START_TEST(others_than_listening_streams_are_refused)
 END_TEST
 
 E2E_MAIN("activation", sockets_are_taken_by_name, sockets_are_taken_by_address,
-    a_socket_outlives_its_listener, one_socket_for_both_families,
-    what_is_missing_is_named, others_than_listening_streams_are_refused)
+    a_socket_outlives_its_listener, one_that_is_shut_down_is_waited_for,
+    one_socket_for_both_families, what_is_missing_is_named,
+    others_than_listening_streams_are_refused)
