@@ -38,8 +38,8 @@ find_fault(int fd)
 	if (get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1)
 		return "is a connection and not a listening socket: set "
 		       "Accept=no";
-	if (protocol != 0 && protocol != IPPROTO_TCP &&
-	    protocol != IPPROTO_MPTCP)
+	/* Multipath TCP has no urgent mark in line, nor can it tell of one. */
+	if (protocol != 0 && protocol != IPPROTO_TCP)
 		return "is of another protocol than TCP: leave out "
 		       "SocketProtocol=";
 	return NULL;

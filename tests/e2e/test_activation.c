@@ -347,6 +347,13 @@ START_TEST(others_than_listening_streams_are_refused)
 	ck_assert_int_eq(setenv("LISTEN_FDNAMES", "idle", 1), 0);
 	expect_refused(&g, "passed as \"idle\", is a connection and not");
 	close(pair[0]);
+	/* It can't do what relaying needs, which was found too late. */
+	pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+	if (pair[0] >= 0) {
+		ck_assert_int_eq(listen(pair[0], 8), 0);
+		expect_refused(&g, "leave out SocketProtocol=");
+		close(pair[0]);
+	}
 	close(fd);
 	close(client);
 	close(listener);
