@@ -139,36 +139,40 @@ check_bindings(const struct build *build)
 }
 
 /* Has a listener before that one the same passed socket under another
- * address: by its name the one, by where it is bound the other? */
+ * address: by its name the one, by where it is bound the other?  Of each
+ * socket takers has the first that took it, plus one. */
 static void
-check_passed_of(const struct build *build, uint32_t i, uint32_t n)
+check_taken(const struct build *build, uint32_t *takers, uint32_t i, uint32_t n)
 {
 	const struct passed *passed = build->request->passed;
 	const struct addr *addr = &build->listeners[i].addr;
 	const struct passed_socket *socket = passed_find(passed, addr, n);
+	uint32_t *taker;
 
-	for (uint32_t k = 0; socket != NULL && k < i; k++) {
-		const struct addr *other = &build->listeners[k].addr;
-
-		if (addr_equal(other, addr) ||
-		    (passed_find(passed, other, 0) != socket &&
-			passed_find(passed, other, 1) != socket))
-			continue;
-		report_doubled(build, k, i);
+	if (socket == NULL)
 		return;
-	}
+	taker = &takers[socket - passed->sockets];
+	if (*taker == 0)
+		*taker = i + 1;
+	else if (!addr_equal(&build->listeners[*taker - 1].addr, addr))
+		report_doubled(build, *taker - 1, i);
 }
 
 static void
 check_passed(const struct build *build)
 {
-	if (build->request->passed == NULL ||
-	    build->request->passed->count == 0)
+	const struct passed *passed = build->request->passed;
+	uint32_t *takers;
+
+	if (passed == NULL || passed->count == 0)
 		return;
+	takers = memory_resize(NULL, passed->count * sizeof(*takers));
+	memset(takers, 0, passed->count * sizeof(*takers));
 	for (uint32_t i = 0; i < build->head.listeners.count; i++) {
-		check_passed_of(build, i, 0);
-		check_passed_of(build, i, 1);
+		check_taken(build, takers, i, 0);
+		check_taken(build, takers, i, 1);
 	}
+	memory_free(takers);
 }
 
 /* The control socket's path can't be a listener's too. */

@@ -23,6 +23,7 @@ struct passed_socket {
 	int fd;
 	struct addr addr; /* its own; ADDR_ANY: one for both families */
 	char name[PASSED_NAME_SIZE];
+	bool is_used;   /* a listener of the plan in force has it */
 	bool is_missed; /* nobody took it, and that was said */
 };
 

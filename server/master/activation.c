@@ -132,19 +132,22 @@ activation_close(struct passed *passed)
 	*passed = (struct passed){.count = 0};
 }
 
-static bool
-is_used(const struct passed *passed, const struct passed_socket *socket,
-    const struct plan *plan)
+/* Which are in use?  Every row is looked up once: there may be thousands of
+ * both. */
+static void
+mark_used(const struct passed *passed, const struct plan *plan)
 {
-	for (uint32_t i = 0; i < plan->listeners.count; i++) {
-		const struct plan_listener *row = plan_listener(plan, i);
+	for (uint32_t i = 0; i < passed->count; i++)
+		passed->sockets[i].is_used = false;
+	for (uint32_t i = 0; i < 2 * plan->listeners.count; i++) {
+		const struct plan_listener *row = plan_listener(plan, i / 2);
+		struct passed_socket *socket = NULL;
 
-		if (row->state == ROW_ACTIVE &&
-		    (passed_find(passed, &row->addr, 0) == socket ||
-			passed_find(passed, &row->addr, 1) == socket))
-			return true;
+		if (row->state == ROW_ACTIVE)
+			socket = passed_find(passed, &row->addr, i % 2);
+		if (socket != NULL)
+			socket->is_used = true;
 	}
-	return false;
 }
 
 void
@@ -152,11 +155,12 @@ activation_tell_missed(const struct passed *passed, const struct plan *plan)
 {
 	char text[ADDR_TEXT_SIZE];
 
+	mark_used(passed, plan);
 	for (uint32_t i = 0; i < passed->count; i++) {
 		struct passed_socket *socket = &passed->sockets[i];
 		bool was_missed = socket->is_missed;
 
-		socket->is_missed = !is_used(passed, socket, plan);
+		socket->is_missed = !socket->is_used;
 		if (!socket->is_missed || was_missed)
 			continue;
 		log_warn("no service listens on the socket %s that the "

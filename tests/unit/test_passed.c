@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "common/clock.h"
 #include "server/master/activation.h"
 #include "server/master/listeners.h"
 #include "tests/unit/child.h"
@@ -213,6 +214,34 @@ START_TEST(one_socket_has_one_listener)
 }
 END_TEST
 
+/* As many as there can be are no burden, neither to the child that compiles
+ * (it has 20 s) nor to the master. */
+START_TEST(there_may_be_thousands)
+{
+	const struct plan *plan;
+	uint64_t began_ms;
+
+	make_directory();
+	passed.sockets = calloc(PLAN_LISTENERS_MAX, sizeof(*passed.sockets));
+	ck_assert_ptr_nonnull(passed.sockets);
+	passed.count = PLAN_LISTENERS_MAX;
+	for (uint32_t i = 0; i < passed.count; i++)
+		passed.sockets[i] = (struct passed_socket){
+		    .fd = -1,
+		    .addr = {.kind = ADDR_TCP4, .port = (uint16_t)(i + 1)},
+		    .name = "web",
+		};
+	plan = compile_good(SERVICE_ON("s", "\"systemd:web\""));
+	ck_assert_uint_eq(plan->listeners.count, PLAN_LISTENERS_MAX);
+	began_ms = clock_monotonic_ms();
+	activation_tell_missed(&passed, plan);
+	ck_assert_uint_lt(clock_monotonic_ms() - began_ms, 5000);
+	for (uint32_t i = 0; i < passed.count; i++)
+		ck_assert(!passed.sockets[i].is_missed);
+	free(passed.sockets);
+}
+END_TEST
+
 START_TEST(the_effective_configuration_reads_back)
 {
 	struct config_result result;
@@ -343,6 +372,7 @@ END_TEST
 
 UNIT_MAIN("passed", they_are_found_by_name_and_address,
     a_plan_says_which_are_passed, a_reload_keeps_them,
-    one_socket_has_one_listener, the_effective_configuration_reads_back,
+    one_socket_has_one_listener, there_may_be_thousands,
+    the_effective_configuration_reads_back,
     all_workers_share_it_and_nobody_closes_it, what_is_not_there_is_explained,
     an_environment_that_lies_is_refused)
