@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/utf8.h"
 
 static const char *const words[] = {"error", "warn", "info", "debug"};
 
@@ -53,36 +54,27 @@ log_level_word(enum log_level level)
 	return (size_t)level < ARRAY_LEN(words) ? words[level] : "error";
 }
 
-/* How many bytes of UTF-8 follow this one. */
-static unsigned
-bytes_after(unsigned char lead)
+static bool
+is_control(const unsigned char *p)
 {
-	if (lead >= 0xf0)
-		return 3;
-	if (lead >= 0xe0)
-		return 2;
-	return lead >= 0xc0 ? 1 : 0;
+	/* U+0080 to U+009F are controls, too. */
+	return *p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
 }
 
 char *
 log_printable(char *text)
 {
-	unsigned due = 0; /* bytes of a character that has begun */
+	unsigned char *p = (unsigned char *)text;
 
-	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
-		bool is_control = *p < 0x20 || (*p >= 0x7f && *p < 0xa0);
+	while (*p != '\0') {
+		size_t length = utf8_length(p);
+		bool is_good = length > 0 && !is_control(p);
 
-		if (*p < 0x80 || *p >= 0xc0) {
-			due = bytes_after(*p);
-		} else if (due > 0) {
-			due--;
-			/* U+0080 to U+009F are controls, too. */
-			is_control = is_control && p[-1] == 0xc2;
-			if (is_control)
-				p[-1] = '?';
-		}
-		if (is_control)
-			*p = '?';
+		if (length == 0)
+			length = 1;
+		if (!is_good)
+			memset(p, '?', length);
+		p += length;
 	}
 	return text;
 }

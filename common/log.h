@@ -41,7 +41,9 @@ void log_debug(const char *format, ...) printf_like(1, 2);
 must_check int log_level_parse(const char *word);
 const char *log_level_word(enum log_level level);
 
-/* Replace what is not printable in text by '?', in place; returns text. */
+/* Replace what is not printable in text, or is not UTF-8, by '?', in place;
+ * returns text.  systemd and its journal don't show a line that was cut within a
+ * character. */
 char *log_printable(char *text);
 
 #endif

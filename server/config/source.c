@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/utf8.h"
 #include "server/config/memory.h"
 #include "server/config/source.h"
 
@@ -66,34 +67,6 @@ read_all(int fd, struct source *source, char *why, size_t why_size)
 		return -1;
 	}
 	return 0;
-}
-
-/*
- * The length of the UTF-8 character at p (RFC 3629: shortest form, no
- * surrogates, nothing past U+10FFFF), or 0.  The text ends with a NUL, which
- * is no continuation byte: nothing past it is looked at.
- */
-static size_t
-utf8_length(const unsigned char *p)
-{
-	size_t length = 0;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		length = 2;
-	else if (p[0] >= 0xe0 && p[0] <= 0xef)
-		length = 3;
-	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-		length = 4;
-	for (size_t i = 1; i < length; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return length;
 }
 
 static int

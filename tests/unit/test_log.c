@@ -113,7 +113,10 @@ START_TEST(no_control_of_a_terminal_is_left)
 	    {"\x9b"
 	     "2J\xc3\x9c\x9b",
 		"?2J\xc3\x9c?"},
-	    {"\xe2\x1b\x9b\xc3", "\xe2??\xc3"},
+	    {"\xe2\x1b\x9b\xc3", "????"},
+	    /* Cut within a character, too long, a surrogate, too much. */
+	    {"\xc3\xa9\xe2\x82", "\xc3\xa9??"},
+	    {"\xc0\xafx\xed\xa0\x80x\xf4\x90\x80\x80", "??x???x????"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
