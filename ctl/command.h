@@ -24,7 +24,8 @@
 	X(CTL_REFUSED,    1,      "refused by the gateway")             \
 	X(CTL_USAGE,      2,      "wrong usage")                        \
 	X(CTL_UNREACHED,  3,      "no gateway reached or no answer in time") \
-	X(CTL_FORBIDDEN,  4,      "not permitted")
+	X(CTL_FORBIDDEN,  4,      "not permitted")                      \
+	X(CTL_STOPPING,   5,      "the gateway is being stopped")
 /* clang-format on */
 
 #define CTL_EXIT_ENUM(name, status, meaning) name = (status),

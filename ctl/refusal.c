@@ -45,6 +45,16 @@ print_config_invalid(const json_t *parameters, FILE *out)
 	unchanged_print(out);
 }
 
+/* A stop is no fault of the configuration: whoever asks for both can tell. */
+static bool
+is_stopped(const json_t *parameters)
+{
+	const char *stage =
+	    json_string_value(json_object_get(parameters, "stage"));
+
+	return stage != NULL && strcmp(stage, "stop") == 0;
+}
+
 static void
 print_reload_failed(const json_t *parameters, FILE *out)
 {
@@ -53,7 +63,8 @@ print_reload_failed(const json_t *parameters, FILE *out)
 	fputs("): ", out);
 	text_put(out, json_text_of(parameters, "message"));
 	fputc('\n', out);
-	unchanged_print(out);
+	if (!is_stopped(parameters))
+		unchanged_print(out);
 }
 
 /* clang-format off */
@@ -106,10 +117,13 @@ error_find(const char *name)
 }
 
 enum ctl_exit
-refusal_status(const char *error)
+refusal_status(const char *error, const json_t *parameters)
 {
 	const struct error_row *row = error_find(error);
 
+	if (row != NULL && row->print == print_reload_failed &&
+	    is_stopped(parameters))
+		return CTL_STOPPING;
 	return row == NULL ? CTL_REFUSED : row->status;
 }
 

@@ -12,7 +12,7 @@
 
 #include "ctl/command.h"
 
-enum ctl_exit refusal_status(const char *error);
+enum ctl_exit refusal_status(const char *error, const json_t *parameters);
 void refusal_print(const char *error, const json_t *parameters, FILE *out);
 
 #endif

@@ -37,13 +37,13 @@ reply_print(const struct command *command, const struct ctl_reply *reply,
 	if (!command->json) {
 		(void)fflush(stdout);
 		refusal_print(reply->error, reply->parameters, stderr);
-		return refusal_status(reply->error);
+		return refusal_status(reply->error, reply->parameters);
 	}
 	line = json_pack("{s:s, s:O}", "error", reply->error, "parameters",
 	    reply->parameters);
 	json_line(line);
 	json_decref(line);
-	return refusal_status(reply->error);
+	return refusal_status(reply->error, reply->parameters);
 }
 
 enum ctl_exit
