@@ -2,6 +2,7 @@
  * accept - the listening sockets, and clients taken from them; see accept.h.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -215,6 +216,25 @@ say_failing(struct worker *w, uint32_t number, int error)
 
 /* Accepting */
 
+/*
+ * Whether accept waits is a matter of the open file, so of all who have it.  A
+ * service manager that gives a socket to another service as well makes it
+ * waiting again, and then one of two workers waited for a client that the other
+ * had taken.
+ */
+static void
+keep_nonblocking(struct worker *w, uint32_t number)
+{
+	int fd = w->head->listener_fd[number];
+	int flags;
+
+	if (!body_listener_is_passed(listener_of(w, number), number))
+		return;
+	flags = fcntl(fd, F_GETFL);
+	if (flags >= 0 && (flags & O_NONBLOCK) == 0)
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 /* Where the client came to.  The plan may have lost the listener's row since
  * a dead worker accepted it; and "any address" is none. */
 static void
@@ -339,6 +359,7 @@ accept_on_event(struct worker *w, uint32_t number)
 		pause_listening(w, number, TIMERS_TICK_MS);
 		return;
 	}
+	keep_nonblocking(w, number);
 	for (uint32_t i = 0; i <= l->eager && result == ACCEPT_TAKEN; i++)
 		result = accept_one(w, number);
 	l->eager = next_eagerness(w, l, result);
@@ -369,6 +390,8 @@ drain_socket(struct worker *w, uint32_t n)
 	enum accept_result result =
 	    is_plan_socket(w, n) ? ACCEPT_TAKEN : ACCEPT_EMPTY;
 
+	if (result == ACCEPT_TAKEN)
+		keep_nonblocking(w, n);
 	for (int i = 0; i < DRAIN_ACCEPTS && result == ACCEPT_TAKEN; i++)
 		result = accept_one(w, n);
 	worker_journal(w, JOURNAL_NONE, 0);

@@ -123,7 +123,11 @@ START_TEST(sockets_are_taken_by_address)
 	ck_assert_str_eq(gateway_address(&g, "s", 0, now), bound);
 	expect_echo(net_connect(bound));
 	gateway_expect_number(&g, "services/s/accepted", 1);
-	/* Workers share it, and none may wait in vain. */
+	/* Workers share it, and none may wait in vain, also after systemd has
+	 * given it to another service, too. */
+	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
+	expect_echo(net_connect(bound));
 	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	gateway_stop(&g);
 	close(fd);
