@@ -9,6 +9,7 @@
 #include "common/attr.h"
 #include "ctl/json.h"
 #include "ctl/problems.h"
+#include "ctl/text.h"
 #include "ctl/wrap.h"
 
 /* Nearly full: from so many per cent of max_connections on. */
@@ -49,6 +50,24 @@ problem(struct problems *problems, enum table_style style, const char *format,
 	fputs(table_paint(STYLE_PLAIN, color), problems->out);
 	wrap_end(&wrap);
 	problems->count++;
+}
+
+static void
+look_at_stop(struct problems *problems)
+{
+	const json_t *left = json_object_get(problems->status, "stopping_ms");
+	int64_t left_ms = json_number_of(problems->status, "stopping_ms");
+	char text[TEXT_SIZE];
+
+	if (!json_is_integer(left))
+		return;
+	if (left_ms <= 0)
+		problem(problems, STYLE_WARN, "the gateway is stopping");
+	else
+		problem(problems, STYLE_WARN,
+		    "the gateway is stopping: its connections have at most %s "
+		    "more",
+		    text_age(left_ms / 1000 + (left_ms % 1000 != 0), text));
 }
 
 static void
@@ -166,6 +185,7 @@ size_t
 problems_print(const json_t *status, FILE *out, const struct table_look *look)
 {
 	static problem_fn *const looks[] = {
+	    look_at_stop,
 	    look_at_load,
 	    look_at_room,
 	    look_at_workers,

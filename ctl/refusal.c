@@ -49,10 +49,7 @@ print_config_invalid(const json_t *parameters, FILE *out)
 static bool
 is_stopped(const json_t *parameters)
 {
-	const char *stage =
-	    json_string_value(json_object_get(parameters, "stage"));
-
-	return stage != NULL && strcmp(stage, "stop") == 0;
+	return json_text_is(parameters, "stage", "stop");
 }
 
 static void
@@ -63,7 +60,9 @@ print_reload_failed(const json_t *parameters, FILE *out)
 	fputs("): ", out);
 	text_put(out, json_text_of(parameters, "message"));
 	fputc('\n', out);
-	if (!is_stopped(parameters))
+	if (is_stopped(parameters))
+		fputs("srvctl: nothing was changed\n", out);
+	else
 		unchanged_print(out);
 }
 

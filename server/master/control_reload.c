@@ -113,6 +113,8 @@ control_reload(struct master *m, struct call *call)
 	    call->oneway ? NULL : call);
 	if (error == -EBUSY)
 		return call_error(call, "Busy", NULL, NULL);
+	if (error == -ESHUTDOWN)
+		return reply_failed(call, "stop", RELOAD_STOPS);
 	if (error < 0)
 		return reply_failed(call, "check", strerror(-error));
 	return call_defer(call, reload_gone);

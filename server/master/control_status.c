@@ -191,15 +191,28 @@ services_json(const struct master *m, const uint32_t *service)
 	return rows;
 }
 
+/* Only while there is such a time. */
+static json_t *
+with_stop(json_t *reply, const struct gateway_status *status)
+{
+	if (reply == NULL || !status->is_stopping ||
+	    json_object_set_new(reply, "stopping_ms",
+		json_integer(control_number(status->stop_left_ms))) == 0)
+		return reply;
+	json_decref(reply);
+	return NULL;
+}
+
 json_t *
 control_status(const struct master *m, const uint32_t *service)
 {
 	const struct plan *plan = master_plan(m);
 	struct gateway_status status = {.workers = 0};
+	json_t *reply;
 
 	status_gateway(m, &status);
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
-			 "s:o}",
+	reply = json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
+			  "s:o}",
 	    "version", SRVD_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
 	    control_number(status.uptime_s), "generation",
 	    control_number(plan->generation), "max_connections",
@@ -208,4 +221,5 @@ control_status(const struct master *m, const uint32_t *service)
 	    "workers", workers_json(m, status.workers), "listeners",
 	    listeners_json(m, service), "services", services_json(m, service),
 	    "totals", totals_json(m));
+	return with_stop(reply, &status);
 }

@@ -24,10 +24,8 @@
 #include "server/master/notify.h"
 #include "server/master/outbox.h"
 #include "server/master/reload.h"
+#include "server/master/status.h"
 #include "server/state/channel.h"
-
-/* What a stop may take beyond its drain timeout before it is forced. */
-#define STOP_GRACE_MS 3000
 
 static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
 
@@ -49,7 +47,7 @@ on_stop_timer(struct loop_timer *timer)
 	/* What is killed is reaped, and that ends the loop; if one was missed,
 	 * the next time finds it. */
 	m->phase = MASTER_STOPPING;
-	loop_timer_set(m->loop, timer, STOP_GRACE_MS);
+	loop_timer_set(m->loop, timer, MASTER_STOP_GRACE_MS);
 }
 
 void
@@ -76,7 +74,8 @@ master_stop(struct master *m, uint64_t drain_ms)
 	m->phase = phase;
 	notify_stopping(m);
 	reload_stop(m);
-	loop_timer_set(m->loop, &m->stop_timer, drain_ms + STOP_GRACE_MS);
+	loop_timer_set(m->loop, &m->stop_timer,
+	    status_stop_left_ms(m) + MASTER_STOP_GRACE_MS);
 	bodies_tell(m);
 	listeners_close(&m->listeners);
 }

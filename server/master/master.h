@@ -33,6 +33,9 @@ enum master_phase {
 	MASTER_STOPPING, /* waits for nothing */
 };
 
+/* What a stop may take beyond its time before it is forced. */
+#define MASTER_STOP_GRACE_MS 3000
+
 /* No level of its own. */
 #define MASTER_NO_LEVEL UINT8_MAX
 
@@ -68,7 +71,8 @@ struct master {
 	struct closing_round closing;
 
 	enum master_phase phase;
-	uint64_t stop_at_ms; /* when draining ends, by the loop's clock */
+	uint64_t stop_at_ms; /* when the time to drain is over, by the loop's
+			      * clock; CHANNEL_SPREAD_MS more follow */
 	struct loop_timer stop_timer;
 	struct loop_watch signals;
 

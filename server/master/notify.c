@@ -24,12 +24,16 @@
 #include "server/master/master.h"
 #include "server/master/notify.h"
 #include "server/master/status.h"
+#include "server/state/channel.h"
 
 #define STATUS_MS 2000 /* how old the line about connections may be */
 #define RETRY_MS  100
 /* While it stops: ask for so much more time, so often. */
 #define EXTEND_MS       10000
 #define EXTEND_EVERY_MS 1000
+/* What follows upon the time to drain until everything is killed. */
+_Static_assert(CHANNEL_SPREAD_MS + MASTER_STOP_GRACE_MS < EXTEND_MS,
+    "a stop may take longer than is asked for");
 
 #define STATUS_SIZE 1024
 #define WORDS_SIZE  80
@@ -114,15 +118,14 @@ static void
 describe_stopping(const struct master *m, char *text, size_t size)
 {
 	uint64_t connections = count_connections(m);
-	uint64_t now = loop_now_ms(m->loop);
-	uint64_t left = m->stop_at_ms > now ? m->stop_at_ms - now : 0;
 
 	(void)snprintf(text, size, "Stopping: %llu connection%s",
 	    (unsigned long long)connections, plural(connections));
 	if (m->phase == MASTER_DRAINING)
 		(void)snprintf(text + strlen(text), size - strlen(text),
 		    ", at most %llu s more",
-		    (unsigned long long)((left + 999) / 1000));
+		    (unsigned long long)((status_stop_left_ms(m) + 999) /
+			1000));
 }
 
 static void

@@ -63,7 +63,6 @@ static int
 send_phase(struct body_ref *ref)
 {
 	const struct master *m = ref->master;
-	uint64_t now = loop_now_ms(m->loop);
 	struct channel_message message;
 	int rc;
 
@@ -71,7 +70,8 @@ send_phase(struct body_ref *ref)
 		return 0;
 	channel_init(&message,
 	    m->phase == MASTER_DRAINING ? CHANNEL_DRAIN : CHANNEL_STOP);
-	message.ms = m->stop_at_ms > now ? m->stop_at_ms - now : 0;
+	/* Of this machine, as the worker's clock is. */
+	message.until_ms = m->stop_at_ms;
 	rc = channel_send(ref->channel_fd, &message, NULL, 0);
 	ref->outbox.is_phase_sent = rc == 0;
 	return rc;

@@ -257,7 +257,7 @@ reload_begin(struct master *m, bool dry_run, reload_done_fn *done, void *arg)
 	int rc;
 
 	if (m->phase != MASTER_SERVING)
-		return -EBUSY;
+		return -ESHUTDOWN;
 	if (r->dry_run && !dry_run)
 		supersede(r);
 	if (r->stage != RELOAD_IDLE)
@@ -345,11 +345,15 @@ reload_on_signal(struct master *m)
 	int rc;
 
 	r->again = r->stage != RELOAD_IDLE && !r->dry_run;
-	if (r->again || m->phase != MASTER_SERVING)
+	if (r->again)
 		return;
 	rc = reload_begin(m, false, NULL, NULL);
 	if (rc == 0)
 		return;
+	if (rc == -ESHUTDOWN) {
+		log_warn("SIGHUP is not followed by a reload: " RELOAD_STOPS);
+		return;
+	}
 	log_error("can't reload: %s", strerror(-rc));
 	/* The service manager may have sent it, and waits. */
 	notify_reloading(m);
@@ -362,7 +366,7 @@ reload_stop(struct master *m)
 	struct reload *r = m->reload;
 
 	r->again = false;
-	(void)snprintf(r->message, sizeof(r->message), "the gateway stops");
+	(void)snprintf(r->message, sizeof(r->message), RELOAD_STOPS);
 	if (r->stage == RELOAD_FOLLOWING)
 		reload_settle(r);
 	else

@@ -9,6 +9,7 @@
 #include "server/master/logger.h"
 #include "server/master/master.h"
 #include "server/master/status.h"
+#include "server/state/channel.h"
 
 struct loop *
 master_loop(struct master *m)
@@ -58,6 +59,20 @@ since(uint64_t value, const _Atomic uint64_t *base)
 	return value > before ? value - before : 0;
 }
 
+uint64_t
+status_stop_left_ms(const struct master *m)
+{
+	uint64_t end_ms = m->stop_at_ms;
+	uint64_t now_ms;
+
+	if (m->phase == MASTER_SERVING)
+		return 0;
+	if (m->phase == MASTER_DRAINING)
+		end_ms += CHANNEL_SPREAD_MS;
+	now_ms = loop_now_ms(m->loop);
+	return end_ms > now_ms ? end_ms - now_ms : 0;
+}
+
 void
 status_gateway(const struct master *m, struct gateway_status *status)
 {
@@ -68,6 +83,8 @@ status_gateway(const struct master *m, struct gateway_status *status)
 	    .reload_at_us = m->reload_at_us,
 	    .reload_message = m->reload_message,
 	    .workers = m->bodies.count,
+	    .is_stopping = m->phase != MASTER_SERVING,
+	    .stop_left_ms = status_stop_left_ms(m),
 	};
 }
 

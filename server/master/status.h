@@ -35,8 +35,12 @@ struct gateway_status {
 	uint64_t reload_at_us;
 	const char *reload_message;
 	uint32_t workers;
+	bool is_stopping;
+	uint64_t stop_left_ms; /* until the last connection is closed */
 };
 void status_gateway(const struct master *m, struct gateway_status *status);
+/* The same number, for the master's own use; 0 while it serves. */
+uint64_t status_stop_left_ms(const struct master *m);
 
 struct worker_status {
 	pid_t pid; /* 0: none known at the moment */

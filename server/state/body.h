@@ -155,6 +155,8 @@ struct body_head {
 	_Atomic uint32_t settled; /* it ended its sweep and a round */
 	uint32_t slots_used;      /* no slot at or past it was ever claimed */
 	uint64_t next_id;
+	/* Accept no more, and end by then (CLOCK_MONOTONIC); 0: not told. */
+	uint64_t drain_until_ms;
 	_Atomic uint64_t journal;
 	/* Of a sweep that has not ended: it may die too. */
 	_Atomic uint32_t sweeping;

@@ -22,6 +22,8 @@
 #define CHANNEL_ALL      UINT32_MAX
 /* The kernel passes at most 253 descriptors a message (SCM_MAX_FD). */
 #define CHANNEL_FDS_MAX 250
+/* When the time to drain is over, what is left is closed over so long. */
+#define CHANNEL_SPREAD_MS 1000
 
 enum channel_type {
 	/* From the worker. */
@@ -42,7 +44,8 @@ enum channel_type {
 			   /* what was said of single ones */
 	CHANNEL_CLOSE,     /* request: close what filter matches; with a */
 			   /* reset if is_reset */
-	CHANNEL_DRAIN,     /* accept no more, end when empty or after ms */
+	CHANNEL_DRAIN,     /* accept no more, and end when empty; from */
+			   /* until_ms on close what is left */
 	CHANNEL_STOP,      /* end now */
 	CHANNEL_TYPES
 };
@@ -52,7 +55,7 @@ struct channel_message {
 	uint32_t type; /* enum channel_type */
 	uint64_t generation;
 	uint64_t request;
-	uint64_t ms;
+	uint64_t until_ms; /* CLOCK_MONOTONIC */
 	struct filter filter;
 	uint32_t is_reset;
 	uint32_t first;

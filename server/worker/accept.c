@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -383,9 +384,9 @@ accept_resume(struct worker *w)
 	}
 }
 
-/* Take what is queued on a socket, then close it. */
-static void
-drain_socket(struct worker *w, uint32_t n)
+/* Take what is queued on a socket. */
+static enum accept_result
+take_queued(struct worker *w, uint32_t n)
 {
 	enum accept_result result =
 	    is_plan_socket(w, n) ? ACCEPT_TAKEN : ACCEPT_EMPTY;
@@ -395,6 +396,12 @@ drain_socket(struct worker *w, uint32_t n)
 	for (int i = 0; i < DRAIN_ACCEPTS && result == ACCEPT_TAKEN; i++)
 		result = accept_one(w, n);
 	worker_journal(w, JOURNAL_NONE, 0);
+	return result;
+}
+
+static void
+forget_socket(struct worker *w, uint32_t n)
+{
 	if (w->listening[n].is_paused)
 		w->paused--;
 	w->listening[n].is_open = false;
@@ -408,7 +415,8 @@ accept_leave(struct worker *w, const struct plan *next)
 		if (!sockets_has(w->head, w->plan, n) ||
 		    sockets_has(w->head, next, n))
 			continue;
-		drain_socket(w, n);
+		(void)take_queued(w, n);
+		forget_socket(w, n);
 		/* The master has it as well: who comes from here on shall be
 		 * refused and not wait for nobody.  But one that was passed is
 		 * not ours to end. */
@@ -418,13 +426,52 @@ accept_leave(struct worker *w, const struct plan *next)
 	}
 }
 
-void
+static bool
+is_queued_on(const struct worker *w, uint32_t n)
+{
+	struct pollfd pfd = {.fd = w->head->listener_fd[n], .events = POLLIN};
+
+	return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLIN) != 0;
+}
+
+/* Is somebody queued who can't be accepted yet?  A socket that was passed
+ * keeps its queue for whoever is given it next. */
+static bool
+must_wait(struct worker *w, uint32_t n)
+{
+	if (take_queued(w, n) != ACCEPT_PAUSE || !is_queued_on(w, n) ||
+	    body_listener_is_passed(listener_of(w, n), n))
+		return false;
+	pause_listening(w, n, w->is_short ? SHORT_MS : RESUME_MS);
+	/* No room for more: their connects fail, or are tried again when the
+	 * socket is closed and somebody else may have bound its address. */
+	(void)listen(w->head->listener_fd[n], 0);
+	return true;
+}
+
+bool
 accept_drain(struct worker *w)
 {
+	bool waits = false;
+
 	for (uint32_t n = 0; n < BODY_LISTENERS_MAX; n++) {
 		if (w->head->listener_fd[n] == 0)
 			continue;
-		drain_socket(w, n);
+		if (must_wait(w, n)) {
+			waits = true;
+			continue;
+		}
+		forget_socket(w, n);
+		sockets_close(w->head, n);
+	}
+	return waits;
+}
+
+void
+accept_close(struct worker *w)
+{
+	for (uint32_t n = 0; n < BODY_LISTENERS_MAX; n++) {
+		forget_socket(w, n);
 		sockets_close(w->head, n);
 	}
 }

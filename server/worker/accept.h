@@ -25,8 +25,12 @@ void accept_on_event(struct worker *w, uint32_t number);
 /* Look again at sockets that were paused, if it is time to. */
 void accept_resume(struct worker *w);
 
-/* Take what is queued, then close them all. */
-void accept_drain(struct worker *w);
+/* Take what is queued, and close each socket where nobody is any more.  True
+ * if somebody has to wait, for a limit or descriptors: it is to be tried again
+ * when accept_resume() has found that it may go on. */
+bool accept_drain(struct worker *w);
+/* Close them all, whoever is queued. */
+void accept_close(struct worker *w);
 
 /* The sweep: the claimed slot's client was accepted.  It is CONN_DIALING then,
  * and still to be dialed. */

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "server/state/channel.h"
-#include "server/worker/accept.h"
 #include "server/worker/closing.h"
+#include "server/worker/drain.h"
 #include "server/worker/follow.h"
 #include "server/worker/levels.h"
 #include "server/worker/orders.h"
@@ -81,15 +81,6 @@ report(struct worker *w, uint64_t generation)
 }
 
 static void
-drain(struct worker *w, uint64_t ms)
-{
-	if (!w->is_draining)
-		accept_drain(w);
-	w->is_draining = true;
-	w->drain_until_ms = w->now_ms + ms;
-}
-
-static void
 obey(struct worker *w, const struct channel_message *message,
     struct channel_extra *extra)
 {
@@ -114,11 +105,10 @@ obey(struct worker *w, const struct channel_message *message,
 		closing_order(w, message);
 		break;
 	case CHANNEL_DRAIN:
-		drain(w, message->ms);
+		drain_begin(w, message->until_ms);
 		break;
 	case CHANNEL_STOP:
-		w->is_draining = true;
-		w->drain_until_ms = 0;
+		drain_begin(w, DRAIN_AT_ONCE);
 		break;
 	default:
 		break;
@@ -168,7 +158,7 @@ orders_check(struct worker *w)
 	/* Without a master, and without a holder, nobody will ever tell us to
 	 * end, or succeed us: serve those who are here, and go. */
 	if (w->is_alone && !w->is_draining && getppid() != w->holder_pid)
-		drain(w, UINT64_MAX - w->now_ms);
+		drain_begin(w, DRAIN_NO_LIMIT);
 }
 
 void

@@ -15,6 +15,7 @@
 #include "server/worker/accept.h"
 #include "server/worker/conn.h"
 #include "server/worker/dial.h"
+#include "server/worker/drain.h"
 #include "server/worker/fault.h"
 #include "server/worker/follow.h"
 #include "server/worker/levels.h"
@@ -127,34 +128,12 @@ wait_ms(struct worker *w)
 		limit = (uint32_t)(watchdog / 4);
 	if (w->review.is_on || w->closing.is_on)
 		return 0;
-	if (w->is_draining && w->drain_until_ms > w->now_ms &&
-	    w->drain_until_ms - w->now_ms < limit)
-		limit = (uint32_t)(w->drain_until_ms - w->now_ms);
+	limit = drain_wait(w, limit);
 	/* A pipe or a place may come from another process, without an event.
 	 */
 	if ((w->paused > 0 || w->starved.count > 0) && limit > 20)
 		limit = 20;
 	return timers_wait(&w->timers, w->now_ms, limit);
-}
-
-static void
-stop_if_drained(struct worker *w)
-{
-	if (!w->is_draining)
-		return;
-	if (w->now_ms >= w->drain_until_ms && w->live > 0) {
-		if (levels_want(w, LEVELS_GENERAL, LEVEL_INFO))
-			log_info("connections are closed by the stop "
-				 "connections=%u",
-			    w->live);
-		for (uint32_t i = 0; i < w->head->slots_used; i++) {
-			struct slot *slot = worker_slot(w, i);
-
-			if (slot_is_connection(slot))
-				conn_close(w, slot, REASON_STOP, END_SHUTDOWN);
-		}
-	}
-	w->is_done = w->live == 0;
 }
 
 static void
@@ -187,7 +166,7 @@ serve(struct worker *w)
 		accept_resume(w);
 		orders_check(w);
 		orders_follow(w);
-		stop_if_drained(w);
+		drain_run(w);
 		atomic_store_explicit(&w->head->settled, 1,
 		    memory_order_relaxed);
 	}
@@ -222,5 +201,6 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 	follow_recover(&w);
 	pipes_reserve(&w.pipes);
 	orders_open(&w);
+	drain_recover(&w);
 	return serve(&w);
 }

@@ -92,7 +92,9 @@ struct worker {
 	bool owes_hello;     /* the channel was full */
 	bool is_alone;       /* the master has closed its end of the channel */
 	bool is_draining;
-	uint64_t drain_until_ms; /* UINT64_MAX: no limit */
+	bool is_listening;       /* it drains, and somebody is still queued */
+	uint64_t drain_until_ms; /* as the body says */
+	uint64_t drain_look_ms;  /* past it: the next look; 0: the first */
 	bool is_done;
 };
 

@@ -355,8 +355,8 @@ START_TEST(drain_has_a_limit)
 	gateway_signal(&g, SIGTERM);
 	gateway_expect_ended(&g, 5000);
 	took = e2e_now_ms() - start;
-	/* A worker that sleeps for as long as it may would need 1000. */
-	ck_assert_msg(took >= 550 && took < 900ULL * E2E_SLOWNESS,
+	/* What is left is closed within a second more. */
+	ck_assert_msg(took >= 600 && took < 2500ULL * E2E_SLOWNESS,
 	    "a drain_timeout of 600 ms took %llu ms", (unsigned long long)took);
 	ck_assert_int_ne(net_end_within(client, 1000), NET_OPEN);
 	close(client);

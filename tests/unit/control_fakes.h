@@ -29,6 +29,8 @@ status_gateway(const struct master *m, struct gateway_status *status)
 	    .reload_ok = true,
 	    .reload_at_us = 1700000000000000,
 	    .workers = m->workers,
+	    .is_stopping = shared->is_stopping,
+	    .stop_left_ms = shared->stop_ms,
 	};
 }
 
@@ -131,7 +133,9 @@ on_reload_time(struct loop_timer *timer)
 int
 reload_begin(struct master *m, bool dry_run, reload_done_fn *done, void *arg)
 {
-	if (m->reload.is_under_way || shared->is_stopping)
+	if (shared->is_stopping)
+		return -ESHUTDOWN;
+	if (m->reload.is_under_way)
 		return -EBUSY;
 	m->reload = (struct fake_work){
 	    .timer = {.due = on_reload_time, .arg = &m->reload},

@@ -90,7 +90,7 @@ START_TEST(a_message_arrives_as_it_was)
 	open_ends();
 	channel_init(&sent, CHANNEL_LOG);
 	sent.generation = 1ULL << 60;
-	sent.ms = 77;
+	sent.until_ms = 77;
 	sent.first = 1;
 	sent.count = 2;
 	sent.level = 3;

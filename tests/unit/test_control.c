@@ -139,7 +139,8 @@ START_TEST(every_reply_is_what_the_description_says)
 	    OURS_INVALID("Stop", "\"drain_s\":-1"),
 	    OURS("Stop", "\"drain_s\":5"),
 	    OURS_STREAM("Stop", ""),
-	    /* Busy, as it stops. */
+	    OURS("GetStatus", ""),
+	    /* Refused, as it stops. */
 	    OURS("Reload", ""),
 	    OURS("CloseConnections", "\"filter\":{\"id\":1}"),
 	    OTHERS(CALL_INFO, "GetInfo"),

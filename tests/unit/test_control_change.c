@@ -312,7 +312,7 @@ START_TEST(a_stop_is_answered_and_may_be_hurried)
 	}
 	/* While it stops it tells of itself, and begins nothing. */
 	json_decref(ask(&client, CALL_OURS));
-	refused(&client, RELOAD, OUR_ERROR("Busy"), NULL, NULL);
+	refused(&client, RELOAD, OUR_ERROR("ReloadFailed"), "stage", "stop");
 	client_end(&client);
 	server_end();
 }

@@ -162,7 +162,7 @@ START_TEST(a_stop_asks_for_time)
 	kit.stop_at_ms = loop_now_ms(kit.loop) + 2500;
 	notify_stopping(&kit);
 	expect("STOPPING=1\nEXTEND_TIMEOUT_USEC=10000000\n"
-	       "STATUS=Stopping: 0 connections, at most 3 s more\n");
+	       "STATUS=Stopping: 0 connections, at most 4 s more\n");
 	/* A reload that is given up for it is not told any more. */
 	notify_reloaded(&kit);
 	expect_silence();
