@@ -13,9 +13,6 @@
 
 #include "harness.h"
 
-/* PTRACE_O_TRACESYSGOOD tells a call's stop from a SIGTRAP by this bit. */
-#define SYSCALL_STOP (SIGTRAP | 0x80)
-
 bool
 killer_can_trace(void)
 {
@@ -34,7 +31,7 @@ go_on(const struct killer *k, int status)
 {
 	long signal = 0;
 
-	if (!is_event(status) && WSTOPSIG(status) != SYSCALL_STOP)
+	if (!is_event(status) && WSTOPSIG(status) != KILLER_CALL_STOP)
 		signal = WSTOPSIG(status); /* it is meant for the process */
 	(void)ptrace(PTRACE_SYSCALL, k->pid, NULL, signal);
 }
@@ -42,7 +39,7 @@ go_on(const struct killer *k, int status)
 static void
 on_stop(struct killer *k, int status)
 {
-	if (!is_event(status) && WSTOPSIG(status) == SYSCALL_STOP &&
+	if (!is_event(status) && WSTOPSIG(status) == KILLER_CALL_STOP &&
 	    ++k->seen == k->point) {
 		k->has_killed = kill(k->pid, SIGKILL) == 0;
 		return;
@@ -97,14 +94,30 @@ wake(int signal)
 }
 
 void
-killer_arm(struct killer *k, pid_t pid, unsigned point)
+killer_catch_wake(void)
 {
 	static const struct sigaction action = {.sa_handler = wake};
 
-	ck_assert_int_gt(pid, 1);
-	*k = (struct killer){.pid = pid, .point = point};
 	/* Without SA_RESTART: it is to interrupt waitpid(). */
 	ck_assert_int_eq(sigaction(SIGUSR2, &action, NULL), 0);
+}
+
+void
+killer_join(pthread_t thread)
+{
+	/* Perhaps it has looked at is_over and not yet begun to wait. */
+	while (pthread_tryjoin_np(thread, NULL) != 0) {
+		(void)pthread_kill(thread, SIGUSR2);
+		e2e_pause(1);
+	}
+}
+
+void
+killer_arm(struct killer *k, pid_t pid, unsigned point)
+{
+	ck_assert_int_gt(pid, 1);
+	*k = (struct killer){.pid = pid, .point = point};
+	killer_catch_wake();
 	ck_assert_int_eq(sem_init(&k->armed, 0, 0), 0);
 	ck_assert_int_eq(pthread_create(&k->thread, NULL, trace, k), 0);
 	while (sem_wait(&k->armed) < 0)
@@ -116,11 +129,7 @@ bool
 killer_disarm(struct killer *k)
 {
 	atomic_store(&k->is_over, true);
-	/* Perhaps it has looked at is_over and not yet begun to wait. */
-	while (pthread_tryjoin_np(k->thread, NULL) != 0) {
-		(void)pthread_kill(k->thread, SIGUSR2);
-		e2e_pause(1);
-	}
+	killer_join(k->thread);
 	sem_destroy(&k->armed);
 	return k->has_killed;
 }

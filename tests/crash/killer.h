@@ -15,11 +15,14 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
 #define KILLER_NEVER 0
+/* PTRACE_O_TRACESYSGOOD tells a call's stop from a SIGTRAP by a bit. */
+#define KILLER_CALL_STOP (SIGTRAP | 0x80)
 
 struct killer {
 	pid_t pid;
@@ -39,5 +42,10 @@ void killer_arm(struct killer *killer, pid_t pid, unsigned point);
 
 /* Detach, if it still lives.  Returns true if it was killed. */
 bool killer_disarm(struct killer *killer);
+
+/* Of any thread that traces: a signal shall interrupt its waitpid(); and end
+ * it, once it knows that it is over. */
+void killer_catch_wake(void);
+void killer_join(pthread_t thread);
 
 #endif

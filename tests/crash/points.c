@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include "access_log.h"
+#include "brood.h"
 #include "harness.h"
 #include "killer.h"
 #include "net.h"
 #include "proc.h"
 
 #define QUICK_POINTS 40U
+#define QUICK_DEATHS 6U /* with their sweeps */
+#define QUICK_SWEEPS 6U
 #define SETTLE_MS    5000
 
 static const char *const service_names[] = {
@@ -177,30 +180,6 @@ expect_sound(struct points *p)
 
 /* Runs */
 
-struct scenario {
-	const char *name;
-	points_play_fn *play;
-	enum pair_side client;
-	enum pair_side backend;
-};
-
-/* Returns how many stops there were, up to the one it was killed at. */
-static unsigned
-run(struct points *p, const struct scenario *s, unsigned point)
-{
-	pid_t worker = gateway_worker(&p->gateway, 0);
-	struct killer killer;
-
-	killer_arm(&killer, worker, point);
-	p->made += s->play(p, s->client, s->backend);
-	if (killer_disarm(&killer)) {
-		gateway_expect_successor(&p->gateway, 0, worker);
-		p->tried++;
-	}
-	expect_sound(p);
-	return killer.seen;
-}
-
 static bool
 wants_all(void)
 {
@@ -211,46 +190,144 @@ wants_all(void)
 
 /* What a failure is to be looked for at. */
 static void
-say_point(const struct scenario *s, unsigned point)
+say_point(const char *name, unsigned point)
 {
 	char path[E2E_PATH_SIZE];
 	char text[160];
-	int length = snprintf(text, sizeof text,
-	    "%s, %s client, %s backend: stop %u\n", s->name,
-	    service_names[s->client], service_names[s->backend], point);
+	int length = snprintf(text, sizeof text, "%s: stop %u\n", name, point);
 
 	gateway_write(e2e_path(path, "point.log"), text, (size_t)length);
+}
+
+/* With a death at each of so many stops, or about quick of them. */
+static unsigned
+try_stops(const char *name, points_try_fn *try, void *arg, unsigned stops,
+    unsigned first, unsigned step)
+{
+	struct points_trial trial;
+	unsigned killed = 0;
+
+	/* A run has a few stops more or less than another; past the last one
+	 * nothing is killed any more. */
+	for (unsigned point = first;; point += step) {
+		say_point(name, point);
+		trial = try(arg, point);
+		killed += trial.has_killed;
+		if (!trial.has_killed && point > stops)
+			return killed;
+	}
+}
+
+/* From one of so many stops to the next. */
+static unsigned
+step_of(unsigned stops, unsigned quick)
+{
+	return wants_all() || stops <= quick ? 1 : (stops + quick - 1) / quick;
+}
+
+unsigned
+points_try_all(const char *name, points_try_fn *try, void *arg, unsigned quick,
+    unsigned offset)
+{
+	unsigned killed;
+	unsigned stops;
+	unsigned step;
+
+	say_point(name, KILLER_NEVER);
+	stops = try(arg, KILLER_NEVER).seen;
+	ck_assert_uint_gt(stops, 0);
+	step = step_of(stops, quick);
+	killed = try_stops(name, try, arg, stops, 1 + offset % step, step);
+	ck_assert_uint_gt(killed, 0);
+	fprintf(stderr, "%s: %u stops, killed at %u of them\n", name, stops,
+	    killed);
+	return killed;
+}
+
+struct scenario {
+	struct points *p;
+	points_play_fn *play;
+	enum pair_side client;
+	enum pair_side backend;
+	const char *name;
+	unsigned point; /* of the first death, where there are two */
+};
+
+static void
+name_scenario(const struct scenario *s, char text[96])
+{
+	snprintf(text, 96, "%s, %s to %s", s->name, service_names[s->client],
+	    service_names[s->backend]);
+}
+
+static struct points_trial
+try_scenario(void *arg, unsigned point)
+{
+	const struct scenario *s = arg;
+	struct points *p = s->p;
+	pid_t worker = gateway_worker(&p->gateway, 0);
+	struct points_trial trial;
+	struct killer killer;
+
+	killer_arm(&killer, worker, point);
+	p->made += s->play(p, s->client, s->backend);
+	trial.has_killed = killer_disarm(&killer);
+	trial.seen = killer.seen;
+	if (trial.has_killed)
+		gateway_expect_successor(&p->gateway, 0, worker);
+	expect_sound(p);
+	return trial;
 }
 
 void
 points_enumerate(struct points *p, const char *name, points_play_fn *play,
     enum pair_side client, enum pair_side backend)
 {
-	const struct scenario s = {name, play, client, backend};
-	unsigned before = p->tried;
-	unsigned stops;
-	unsigned step = 1;
-	unsigned first = 1;
+	struct scenario s = {p, play, client, backend, name, 0};
+	char text[96];
 
-	say_point(&s, 0);
-	stops = run(p, &s, KILLER_NEVER);
-	ck_assert_uint_gt(stops, 0);
-	if (!wants_all() && stops > QUICK_POINTS) {
-		step = (stops + QUICK_POINTS - 1) / QUICK_POINTS;
-		first = 1 + before % step;
-	}
-	/* A run has a few stops more or less than another; past the last one
-	 * nothing is killed any more. */
-	for (unsigned point = first;; point += step) {
-		unsigned tried = p->tried;
+	name_scenario(&s, text);
+	p->tried +=
+	    points_try_all(text, try_scenario, &s, QUICK_POINTS, p->tried);
+}
 
-		say_point(&s, point);
-		(void)run(p, &s, point);
-		if (p->tried == tried && point > stops)
-			break;
+/* The worker dies at s->point, its successor at a stop of its sweep. */
+static struct points_trial
+try_sweep(void *arg, unsigned point)
+{
+	const struct scenario *s = arg;
+	pid_t holder = gateway_holder(&s->p->gateway, 0);
+	struct points_trial trial;
+	struct brood brood;
+
+	brood_arm(&brood, holder, BROOD_OF_HOLDER, point);
+	(void)try_scenario(arg, s->point);
+	trial.has_killed = brood_disarm(&brood);
+	trial.seen = brood.seen;
+	return trial;
+}
+
+void
+points_enumerate_sweeps(struct points *p, const char *name,
+    points_play_fn *play, enum pair_side client, enum pair_side backend)
+{
+	struct scenario s = {p, play, client, backend, name, 0};
+	unsigned stops = try_scenario(&s, KILLER_NEVER).seen;
+	unsigned step = step_of(stops, QUICK_DEATHS);
+	unsigned killed = 0;
+	unsigned seen;
+
+	for (s.point = 1 + p->tried % step; s.point <= stops; s.point += step) {
+		/* A run may be over before the first death. */
+		seen = try_sweep(&s, KILLER_NEVER).seen;
+		if (seen == 0)
+			continue;
+		killed += try_stops(name, try_sweep, &s, seen,
+		    1 + (p->tried + killed) % step_of(seen, QUICK_SWEEPS),
+		    step_of(seen, QUICK_SWEEPS));
 	}
-	ck_assert_uint_gt(p->tried, before);
-	fprintf(stderr, "%s, %s to %s: %u stops, killed at %u of them\n", name,
-	    service_names[client], service_names[backend], stops,
-	    p->tried - before);
+	ck_assert_uint_gt(killed, 0);
+	p->tried += killed;
+	fprintf(stderr, "%s, %s to %s: %u deaths in sweeps\n", name,
+	    service_names[client], service_names[backend], killed);
 }

@@ -58,9 +58,28 @@ void points_stop(struct points *p);
 /* The configuration, with more services; takes effect by a reload. */
 void points_configure(const struct points *p, const char *more);
 
+/* What came of killing at a stop. */
+struct points_trial {
+	unsigned seen; /* so many stops there were, up to that one */
+	bool has_killed;
+};
+
+/* Runs something with a death at that stop (KILLER_NEVER: without one). */
+typedef struct points_trial points_try_fn(void *arg, unsigned point);
+
+/* Run it without a death, then with one at each stop, or about quick of them,
+ * and say how many.  An offset makes those others than of the last call.
+ * Returns how many were killed at. */
+unsigned points_try_all(const char *name, points_try_fn *try, void *arg,
+    unsigned quick, unsigned offset);
+
 /* Play it without a death, then with one at each stop (or some). */
 void points_enumerate(struct points *p, const char *name, points_play_fn *play,
     enum pair_side client, enum pair_side backend);
+/* The same, and the successor is killed in its sweep: at each stop of each
+ * stop's (or some). */
+void points_enumerate_sweeps(struct points *p, const char *name,
+    points_play_fn *play, enum pair_side client, enum pair_side backend);
 
 /* Connect through the gateway and accept at the backend. */
 struct pair points_open(struct points *p, enum pair_side client,

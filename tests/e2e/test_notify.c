@@ -109,7 +109,7 @@ START_TEST(from_start_to_stop)
 	gateway_signal(&g, SIGTERM);
 	expect("STOPPING=1\n", "READY=1");
 	expect_part("EXTEND_TIMEOUT_USEC=10000000\n");
-	expect_part("STATUS=Stopping: 1 connection, at most 20 s more\n");
+	expect_part("STATUS=Stopping: 1 connection, at most 21 s more\n");
 	/* As long as it lasts. */
 	expect("EXTEND_TIMEOUT_USEC=", "STOPPING=1");
 	net_say(client, "still there");

@@ -1,0 +1,48 @@
+/*
+ * brood - kills a process at its n-th stop at a system call from its birth on.
+ *
+ * Nobody can attach to a process before it runs.  So its parent, or its
+ * parent's parent, is traced from before (the root), and the kernel attaches
+ * us to what they give birth to.  The first child of the wanted generation is
+ * the one that is killed; whoever else is born runs on undisturbed.
+ *
+ * Stops are counted as killer.h says, until the process waits for events for
+ * the first time: a worker has taken everything in then.
+ *
+ * Runs in: a test, as root.
+ */
+#ifndef SRVD_TESTS_BROOD_H
+#define SRVD_TESTS_BROOD_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum brood_root {
+	BROOD_OF_HOLDER = 1, /* the root's children are meant */
+	BROOD_OF_MASTER = 2, /* its children's children */
+};
+
+struct brood {
+	pid_t root;
+	enum brood_root generation;
+	unsigned point; /* the stop to kill at, from 1; 0: never */
+	pid_t child;    /* 0: none was born yet */
+	unsigned seen;  /* its stops until now */
+	bool is_counting;
+	bool has_killed;
+	_Atomic bool is_over;
+	sem_t armed;
+	pthread_t thread;
+};
+
+/* Attach to the root; returns once it has been done. */
+void brood_arm(struct brood *brood, pid_t root, enum brood_root generation,
+    unsigned point);
+
+/* Leave all that are traced.  Returns true if the child was killed. */
+bool brood_disarm(struct brood *brood);
+
+#endif
