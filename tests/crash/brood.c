@@ -46,13 +46,14 @@ on_birth(struct brood *b, pid_t pid)
 	}
 }
 
-/* Is the child about to wait for events? */
+/* Is the child about to wait for events, with its sweep behind it? */
 static bool
 has_begun(const struct brood *b)
 {
 	struct __ptrace_syscall_info info;
 
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, b->child, sizeof info, &info) <= 0)
+	if (b->generation == BROOD_OF_MASTER ||
+	    ptrace(PTRACE_GET_SYSCALL_INFO, b->child, sizeof info, &info) <= 0)
 		return false;
 	return info.op == PTRACE_SYSCALL_INFO_ENTRY &&
 #ifdef SYS_epoll_wait
@@ -95,7 +96,7 @@ on_stop(struct brood *b, pid_t pid, int status)
 	if (event == 0 && WSTOPSIG(status) != KILLER_CALL_STOP)
 		signal = WSTOPSIG(status); /* it is meant for the process */
 	(void)ptrace(is_counted ? PTRACE_SYSCALL : PTRACE_CONT, pid, NULL,
-	    (void *)signal);
+	    signal);
 }
 
 /* All that are still traced are let go when this thread ends (ptrace(2)). */
@@ -106,7 +107,7 @@ trace(void *arg)
 	int status;
 	pid_t pid;
 
-	if (ptrace(PTRACE_SEIZE, b->root, NULL, (void *)OPTIONS) < 0)
+	if (ptrace(PTRACE_SEIZE, b->root, NULL, (long)OPTIONS) < 0)
 		b->root = 0;
 	sem_post(&b->armed);
 	while (b->root != 0 && !atomic_load(&b->is_over)) {

@@ -6,8 +6,9 @@
  * us to what they give birth to.  The first child of the wanted generation is
  * the one that is killed; whoever else is born runs on undisturbed.
  *
- * Stops are counted as killer.h says, until the process waits for events for
- * the first time: a worker has taken everything in then.
+ * Stops are counted as killer.h says.  A successor's are until it waits for
+ * events for the first time: its sweep is over then.  Those of the first worker
+ * of a body are until brood_disarm(): plan and listeners come as an event.
  *
  * Runs in: a test, as root.
  */
@@ -21,8 +22,8 @@
 #include <sys/types.h>
 
 enum brood_root {
-	BROOD_OF_HOLDER = 1, /* the root's children are meant */
-	BROOD_OF_MASTER = 2, /* its children's children */
+	BROOD_OF_HOLDER, /* its children are meant: successors */
+	BROOD_OF_MASTER, /* its children's children: first workers */
 };
 
 struct brood {

@@ -307,6 +307,29 @@ try_sweep(void *arg, unsigned point)
 	return trial;
 }
 
+/* Returns how many successors were killed. */
+static unsigned
+try_sweeps(struct scenario *s)
+{
+	unsigned before = s->p->tried;
+	unsigned step;
+	unsigned seen;
+	char text[96];
+	char name[128];
+
+	name_scenario(s, text);
+	snprintf(name, sizeof name, "%s, sweep after stop %u", text, s->point);
+	say_point(name, KILLER_NEVER);
+	seen = try_sweep(s, KILLER_NEVER).seen;
+	/* A run may be over before the first death. */
+	if (seen == 0)
+		return 0;
+	step = step_of(seen, QUICK_SWEEPS);
+	s->p->tried +=
+	    try_stops(name, try_sweep, s, seen, 1 + before % step, step);
+	return s->p->tried - before;
+}
+
 void
 points_enumerate_sweeps(struct points *p, const char *name,
     points_play_fn *play, enum pair_side client, enum pair_side backend)
@@ -315,19 +338,10 @@ points_enumerate_sweeps(struct points *p, const char *name,
 	unsigned stops = try_scenario(&s, KILLER_NEVER).seen;
 	unsigned step = step_of(stops, QUICK_DEATHS);
 	unsigned killed = 0;
-	unsigned seen;
 
-	for (s.point = 1 + p->tried % step; s.point <= stops; s.point += step) {
-		/* A run may be over before the first death. */
-		seen = try_sweep(&s, KILLER_NEVER).seen;
-		if (seen == 0)
-			continue;
-		killed += try_stops(name, try_sweep, &s, seen,
-		    1 + (p->tried + killed) % step_of(seen, QUICK_SWEEPS),
-		    step_of(seen, QUICK_SWEEPS));
-	}
+	for (s.point = 1 + p->tried % step; s.point <= stops; s.point += step)
+		killed += try_sweeps(&s);
 	ck_assert_uint_gt(killed, 0);
-	p->tried += killed;
-	fprintf(stderr, "%s, %s to %s: %u deaths in sweeps\n", name,
-	    service_names[client], service_names[backend], killed);
+	fprintf(stderr, "%s, %s to %s: %u stops, %u deaths in sweeps\n", name,
+	    service_names[client], service_names[backend], stops, killed);
 }

@@ -112,7 +112,7 @@ try_drain(void *arg, unsigned point)
 	}
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
-	finish(s, 2 * CLIENTS);
+	finish(s, 2UL * CLIENTS);
 	return trial;
 }
 

@@ -8,11 +8,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -361,6 +364,35 @@ proc_end(pid_t pid)
 	kill(pid, SIGKILL);
 	ck_assert_msg(proc_wait(pid, 3000) >= 0, "process %d does not end",
 	    (int)pid);
+}
+
+void
+proc_become_nobody(void)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+
+	if (getuid() == 0 &&
+	    (nobody == NULL || setgroups(0, NULL) != 0 ||
+		setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0))
+		_exit(126);
+}
+
+/* By its own user: root without CAP_SYS_RESOURCE may not. */
+void
+proc_limit_descriptors(pid_t pid, unsigned limit)
+{
+	const struct rlimit both = {limit, limit};
+	pid_t child = fork();
+	int error;
+
+	ck_assert_msg(child >= 0, "fork: %s", strerror(errno));
+	if (child == 0) {
+		proc_become_nobody();
+		_exit(prlimit(pid, RLIMIT_NOFILE, &both, NULL) == 0 ? 0
+								    : errno);
+	}
+	error = proc_wait(child, 5000);
+	ck_assert_msg(error == 0, "prlimit %d: %s", (int)pid, strerror(error));
 }
 
 bool

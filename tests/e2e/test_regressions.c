@@ -4,8 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -30,36 +28,6 @@
 #define FEW_DESCRIPTORS 80
 #define CLIENTS         60 /* more than there is room for */
 
-/* In a child, if it is root's: workers are nobody's, too. */
-static void
-become_nobody(void)
-{
-	const struct passwd *nobody = getpwnam("nobody");
-
-	if (getuid() == 0 &&
-	    (nobody == NULL || setgroups(0, NULL) != 0 ||
-		setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0))
-		_exit(126);
-}
-
-/* By its own user: root without CAP_SYS_RESOURCE may not. */
-static void
-limit_descriptors(pid_t pid, rlim_t limit)
-{
-	const struct rlimit both = {limit, limit};
-	pid_t child = fork();
-	int error;
-
-	ck_assert_msg(child >= 0, "fork: %s", strerror(errno));
-	if (child == 0) {
-		become_nobody();
-		_exit(prlimit(pid, RLIMIT_NOFILE, &both, NULL) == 0 ? 0
-								    : errno);
-	}
-	error = proc_wait(child, 5000);
-	ck_assert_msg(error == 0, "prlimit %d: %s", (int)pid, strerror(error));
-}
-
 struct crowd {
 	struct gateway gateway;
 	int listen_fd;
@@ -73,7 +41,7 @@ struct crowd {
 /* With a backlog of 0 nobody comes through to the backend for now: dialling
  * it is tried again and again until connect_timeout. */
 static void
-crowd_start(struct crowd *c, rlim_t limit, int backlog, const char *setting)
+crowd_start(struct crowd *c, unsigned limit, int backlog, const char *setting)
 {
 	char path[E2E_PATH_SIZE];
 	char address[E2E_PATH_SIZE + 8];
@@ -91,8 +59,8 @@ crowd_start(struct crowd *c, rlim_t limit, int backlog, const char *setting)
 	    setting, bound);
 	gateway_address(&c->gateway, "s", 0, c->address);
 	/* Of the holder, too: successors inherit it from there. */
-	limit_descriptors(gateway_holder(&c->gateway, 0), limit);
-	limit_descriptors(gateway_worker(&c->gateway, 0), limit);
+	proc_limit_descriptors(gateway_holder(&c->gateway, 0), limit);
+	proc_limit_descriptors(gateway_worker(&c->gateway, 0), limit);
 	c->servers_count = 0;
 	for (size_t i = 0; i < CLIENTS; i++)
 		c->clients[i] = net_connect(c->address);
@@ -138,7 +106,7 @@ crowd_expect_over(struct crowd *c)
 
 /* All that find room are dialling before the first of them can relay. */
 static void
-silent_clients_end(rlim_t limit, bool by_reset)
+silent_clients_end(unsigned limit, bool by_reset)
 {
 	struct crowd c;
 	int64_t in;
@@ -205,7 +173,7 @@ accept_living(int listen_fd)
 }
 
 static void
-postponed_and_killed(rlim_t limit, int64_t *refused)
+postponed_and_killed(unsigned limit, int64_t *refused)
 {
 	struct crowd c;
 	int client;
@@ -340,7 +308,7 @@ run_as_nobody(int program_fd, char *config, const char *output)
 
 	dup2(output_fd, STDOUT_FILENO);
 	dup2(output_fd, STDERR_FILENO);
-	become_nobody();
+	proc_become_nobody();
 	prctl(PR_SET_PDEATHSIG, SIGINT);
 	fexecve(program_fd, argv, no_environment);
 	_exit(127);
