@@ -11,6 +11,7 @@
 
 #include "gateway.h"
 #include "harness.h"
+#include "limit.h"
 #include "load.h"
 #include "net.h"
 #include "proc.h"
@@ -144,49 +145,6 @@ START_TEST(slow_readers_survive_a_death)
 }
 END_TEST
 
-/* In a child that becomes the process's user: root without CAP_SYS_RESOURCE
- * may not change the limits of another user's processes. */
-static no_return void
-limit_as_its_user(pid_t pid, rlim_t limit)
-{
-	char ids[64];
-	struct rlimit rlimit;
-
-	proc_status(pid, "Gid", ids, sizeof ids);
-	if (getuid() == 0 && setgid((gid_t)strtoul(ids, NULL, 10)) != 0)
-		_exit(errno);
-	proc_status(pid, "Uid", ids, sizeof ids);
-	if (getuid() == 0 && setuid((uid_t)strtoul(ids, NULL, 10)) != 0)
-		_exit(errno);
-	if (prlimit(pid, RLIMIT_NOFILE, NULL, &rlimit) != 0)
-		_exit(errno);
-	rlimit.rlim_cur = limit < rlimit.rlim_max ? limit : rlimit.rlim_max;
-	if (prlimit(pid, RLIMIT_NOFILE, &rlimit, NULL) != 0)
-		_exit(errno);
-	_exit(0);
-}
-
-static void
-limit_descriptors(pid_t pid, rlim_t limit)
-{
-	pid_t child = fork();
-	int error;
-
-	ck_assert_msg(child >= 0, "fork: %s", strerror(errno));
-	if (child == 0)
-		limit_as_its_user(pid, limit);
-	error = proc_wait(child, 5000);
-	ck_assert_msg(error == 0, "prlimit %d: %s", (int)pid, strerror(error));
-}
-
-/* Of the worker and of its holder, which successors inherit it from. */
-static void
-limit_worker(const struct fixture *f, rlim_t limit)
-{
-	limit_descriptors(gateway_holder(&f->gateway, 0), limit);
-	limit_descriptors(gateway_worker(&f->gateway, 0), limit);
-}
-
 #define FEW_DESCRIPTORS 200
 #define TOO_MANY        150 /* connections for that */
 
@@ -213,7 +171,7 @@ START_TEST(descriptors_run_out)
 	int64_t in;
 
 	fixture_start(&f, 1);
-	limit_worker(&f, FEW_DESCRIPTORS);
+	limit_descriptors(&f.gateway, 0, FEW_DESCRIPTORS);
 	load_add(f.load, f.address, &held, TOO_MANY, TOO_MANY);
 	run_until_connections(&f, 50);
 	load_run(f.load, 300);
@@ -239,11 +197,11 @@ START_TEST(descriptors_come_back)
 	struct fixture f;
 
 	fixture_start(&f, 1);
-	limit_worker(&f, FEW_DESCRIPTORS);
+	limit_descriptors(&f.gateway, 0, FEW_DESCRIPTORS);
 	load_add(f.load, f.address, &held, TOO_MANY, TOO_MANY);
 	run_until_connections(&f, 50);
 	load_run(f.load, 300);
-	limit_worker(&f, RLIM_INFINITY);
+	limit_descriptors(&f.gateway, 0, RLIM_INFINITY);
 	run_until_connections(&f, TOO_MANY);
 	load_release(f.load);
 	load_finish(f.load, 20000);
@@ -262,7 +220,7 @@ START_TEST(death_without_descriptors)
 	pid_t old;
 
 	fixture_start(&f, 1);
-	limit_worker(&f, FEW_DESCRIPTORS);
+	limit_descriptors(&f.gateway, 0, FEW_DESCRIPTORS);
 	load_add(f.load, f.address, &held, TOO_MANY, TOO_MANY);
 	run_until_connections(&f, 50);
 	load_run(f.load, 300);
