@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include "common/attr.h"
+#include "common/shortage.h"
 #include "ctl/json.h"
 #include "ctl/problems.h"
 #include "ctl/text.h"
@@ -98,6 +99,35 @@ look_at_room(struct problems *problems)
 	    now >= most ? "new ones wait in the backlog" : "nearly all");
 }
 
+/* A word of a newer gateway's stands for itself. */
+static const char *
+meaning_of(const char *word)
+{
+	enum shortage shortage = shortage_find(word);
+
+	return shortage == SHORTAGES ? "see its log"
+				     : shortage_meaning(shortage);
+}
+
+static void
+look_at_shortages(struct problems *problems, const json_t *worker)
+{
+	const json_t *words = json_object_get(worker, "short_of");
+	long long index = (long long)json_number_of(worker, "index");
+	size_t i;
+	json_t *word;
+
+	json_array_foreach(words, i, word)
+	{
+		const char *text = json_string_value(word);
+
+		if (text != NULL)
+			problem(problems, STYLE_BAD,
+			    "worker %lld is out of %s: %s", index, text,
+			    meaning_of(text));
+	}
+}
+
 static void
 look_at_workers(struct problems *problems)
 {
@@ -118,6 +148,7 @@ look_at_workers(struct problems *problems)
 			    "worker %lld is not running: it is started again "
 			    "after a pause",
 			    index);
+		look_at_shortages(problems, worker);
 	}
 }
 

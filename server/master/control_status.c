@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <unistd.h>
 
+#include "common/shortage.h"
 #include "common/version.h"
 #include "server/master/control_json.h"
 #include "server/master/control_methods.h"
@@ -43,6 +44,26 @@ death_json(const struct worker_status *status)
 	    control_number(status->death_culprit));
 }
 
+/* A worker wrote them: bits that are none may be set. */
+static bool
+has_shortage(uint32_t shortages)
+{
+	return (shortages & ((1u << SHORTAGES) - 1)) != 0;
+}
+
+static json_t *
+shortages_json(uint32_t shortages)
+{
+	json_t *words = json_array();
+
+	for (uint32_t i = 0; i < SHORTAGES; i++) {
+		if ((shortages >> i & 1) != 0)
+			control_row(&words,
+			    json_string(shortage_word((enum shortage)i)));
+	}
+	return words;
+}
+
 static json_t *
 worker_json(const struct master *m, uint32_t i)
 {
@@ -56,9 +77,12 @@ worker_json(const struct master *m, uint32_t i)
 	    control_number(status.connections), "accepted",
 	    control_number(status.accepted), "respawns",
 	    control_number(status.respawns), "last_death", death_json(&status));
-	if (status.fault != NULL &&
-	    json_object_set_new(worker, "fault", control_text(status.fault)) <
-		0) {
+	if ((status.fault != NULL &&
+		json_object_set_new(worker, "fault",
+		    control_text(status.fault)) < 0) ||
+	    (has_shortage(status.shortages) &&
+		json_object_set_new(worker, "short_of",
+		    shortages_json(status.shortages)) < 0)) {
 		json_decref(worker);
 		return NULL;
 	}

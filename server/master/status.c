@@ -116,6 +116,7 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 	    .holder_pid = ref->holder_pid,
 	    .state = worker_state(m, i),
 	    .fault = ref->fault[0] == '\0' ? NULL : ref->fault,
+	    .shortages = atomic_load(&row->shortages),
 	    .connections = live(&row->connections),
 	    .respawns = ref->respawns,
 	    .has_death = ref->has_death,

@@ -45,8 +45,9 @@ uint64_t status_stop_left_ms(const struct master *m);
 struct worker_status {
 	pid_t pid; /* 0: none known at the moment */
 	pid_t holder_pid;
-	const char *state; /* "running", "waiting", "retiring" */
-	const char *fault; /* NULL, or what is broken about its body */
+	const char *state;  /* "running", "waiting", "retiring" */
+	const char *fault;  /* NULL, or what is broken about its body */
+	uint32_t shortages; /* bits, by enum shortage */
 	uint64_t connections;
 	uint64_t accepted;
 	uint64_t respawns;

@@ -53,8 +53,8 @@ struct board_backend {
 
 struct board_row {
 	_Atomic uint32_t connections; /* live */
-	uint32_t reserved;
-	_Atomic uint64_t bytes[2]; /* by enum direction */
+	_Atomic uint32_t shortages;   /* bits, by enum shortage */
+	_Atomic uint64_t bytes[2];    /* by enum direction */
 	_Atomic uint64_t culprits;
 	_Atomic uint64_t log_dropped;
 	struct board_service services[PLAN_SERVICES_MAX];

@@ -15,6 +15,7 @@
 #include "server/worker/dial.h"
 #include "server/worker/levels.h"
 #include "server/worker/poller.h"
+#include "server/worker/scarcity.h"
 #include "server/worker/sockets.h"
 
 /* Several accepts a wake-up, but not all: others wait too.  A turn begins
@@ -26,9 +27,6 @@
 /* A paused socket is looked at again after this. */
 #define RESUME_MS 20
 #define SHORT_MS  100
-
-/* A full gateway or service is logged at most so often. */
-#define FULL_SAID_MS 10000
 
 /* Failures in a row until it is said that a socket has them: one may be of a
  * moment. */
@@ -72,6 +70,15 @@ pause_listening(struct worker *w, uint32_t number, uint32_t ms)
 	poller_remove(w->head->listener_fd[number]);
 	if (w->resume_ms == 0 || w->resume_ms > w->now_ms + ms)
 		w->resume_ms = w->now_ms + ms;
+}
+
+static uint32_t
+pause_ms(const struct worker *w)
+{
+	return scarcity_has(w, SHORT_DESCRIPTORS) ||
+		scarcity_has(w, SHORT_MEMORY)
+	    ? SHORT_MS
+	    : RESUME_MS;
 }
 
 static bool
@@ -120,21 +127,6 @@ gateway_connections(const struct worker *w)
 	return live_at(w, offsetof(struct board_row, connections));
 }
 
-/* A limit that clients run into again and again is told of now and then. */
-static void
-say_full(struct worker *w, uint32_t service, const char *whose, uint32_t limit)
-{
-	uint64_t *said_ms = &w->full_ms[service != LEVELS_GENERAL];
-
-	if (!levels_want(w, service, LEVEL_WARN) ||
-	    (*said_ms != 0 && w->now_ms - *said_ms < FULL_SAID_MS))
-		return;
-	*said_ms = w->now_ms;
-	log_warn("max_connections of %s is reached: new connections wait in "
-		 "the backlog until some end max_connections=%u",
-	    whose, limit);
-}
-
 static bool
 is_at_limit(struct worker *w, const struct plan_listener *listener)
 {
@@ -144,15 +136,13 @@ is_at_limit(struct worker *w, const struct plan_listener *listener)
 	    offsetof(struct board_row, services[listener->service].connections);
 
 	if (gateway_connections(w) >= w->plan->max_connections) {
-		say_full(w, LEVELS_GENERAL, "the gateway",
-		    w->plan->max_connections);
+		scarcity_met_limit(w, LEVELS_GENERAL);
 		return true;
 	}
 	if (service->max_connections == 0 ||
 	    live_at(w, offset) < service->max_connections)
 		return false;
-	say_full(w, listener->service, plan_string(w->plan, service->name),
-	    service->max_connections);
+	scarcity_met_limit(w, listener->service);
 	return true;
 }
 
@@ -171,26 +161,6 @@ abstains(struct worker *w, uint32_t number)
 	}
 	l->is_armed = true;
 	return true;
-}
-
-static void
-say_short(struct worker *w, int error)
-{
-	if (!w->is_short && levels_want(w, LEVELS_GENERAL, LEVEL_WARN))
-		log_warn("out of %s: new connections wait in the backlog "
-			 "until some end error=\"%s\"",
-		    error == EMFILE || error == ENFILE ? "descriptors"
-						       : "memory",
-		    strerror(error));
-	w->is_short = true;
-}
-
-static void
-say_enough(struct worker *w)
-{
-	if (w->is_short && levels_want(w, LEVELS_GENERAL, LEVEL_INFO))
-		log_info("new connections are accepted again");
-	w->is_short = false;
 }
 
 /* A service manager has the sockets that it passed too, and may shut one down;
@@ -278,15 +248,13 @@ admit(struct worker *w, struct slot *slot, const struct sockaddr *peer,
 static enum accept_result
 accept_failed(struct worker *w, uint32_t number, int error)
 {
+	if (scarcity_is(error)) {
+		scarcity_met(w, error);
+		return ACCEPT_PAUSE;
+	}
 	switch (error) {
 	case EAGAIN:
 		return ACCEPT_EMPTY;
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-		say_short(w, error);
-		return ACCEPT_PAUSE;
 	case ECONNABORTED:
 	case EPROTO:
 	case EPERM:
@@ -316,8 +284,10 @@ accept_one(struct worker *w, uint32_t number)
 	if (w->postponed > 0 || is_at_limit(w, listener))
 		return ACCEPT_PAUSE;
 	slot = conn_claim(w);
-	if (slot == NULL)
+	if (slot == NULL) {
+		scarcity_met_limit(w, LEVELS_GENERAL);
 		return ACCEPT_PAUSE;
+	}
 	slot->service = listener->service;
 	slot->listener = number / 2;
 	worker_journal(w, JOURNAL_ACCEPT, worker_slot_number(w, slot));
@@ -330,7 +300,6 @@ accept_one(struct worker *w, uint32_t number)
 	}
 	slot->fd[SIDE_CLIENT] = fd;
 	w->listening[number].failed = 0;
-	say_enough(w);
 	admit(w, slot, (struct sockaddr *)&ss, length);
 	dial_start(w, slot);
 	return ACCEPT_TAKEN;
@@ -366,7 +335,7 @@ accept_on_event(struct worker *w, uint32_t number)
 	l->eager = next_eagerness(w, l, result);
 	l->last_round = w->round;
 	if (result == ACCEPT_PAUSE)
-		pause_listening(w, number, w->is_short ? SHORT_MS : RESUME_MS);
+		pause_listening(w, number, pause_ms(w));
 }
 
 void
@@ -442,7 +411,7 @@ must_wait(struct worker *w, uint32_t n)
 	if (take_queued(w, n) != ACCEPT_PAUSE || !is_queued_on(w, n) ||
 	    body_listener_is_passed(listener_of(w, n), n))
 		return false;
-	pause_listening(w, n, w->is_short ? SHORT_MS : RESUME_MS);
+	pause_listening(w, n, pause_ms(w));
 	/* No room for more: their connects fail, or are tried again when the
 	 * socket is closed and somebody else may have bound its address. */
 	(void)listen(w->head->listener_fd[n], 0);

@@ -16,6 +16,7 @@
 #include "server/worker/pick.h"
 #include "server/worker/poller.h"
 #include "server/worker/relay.h"
+#include "server/worker/scarcity.h"
 #include "server/worker/tcp.h"
 
 /* A full Unix-domain backlog and a lack of descriptors have no event. */
@@ -26,7 +27,7 @@
 enum dial_result {
 	DIAL_CONNECTED,
 	DIAL_WAITING, /* for epoll or the timer */
-	DIAL_SHORT,   /* of descriptors or memory: nothing was tried */
+	DIAL_SHORT,   /* of descriptors or memory: as if nothing was tried */
 	DIAL_FAILED,
 };
 
@@ -89,6 +90,18 @@ watch_backend(struct worker *w, struct slot *slot)
 		      : poller_watch(slot->fd[SIDE_BACKEND], key, EPOLLOUT);
 }
 
+/* Of a call that failed; errno stands. */
+static enum dial_result
+not_dialed(struct worker *w)
+{
+	int error = errno;
+
+	if (!scarcity_is(error))
+		return DIAL_FAILED;
+	scarcity_met(w, error);
+	return DIAL_SHORT;
+}
+
 /* Call connect() for the slot's socket; again as often as it likes. */
 static enum dial_result
 connect_backend(struct worker *w, struct slot *slot)
@@ -104,7 +117,7 @@ connect_backend(struct worker *w, struct slot *slot)
 		return DIAL_CONNECTED;
 	if (errno == EINPROGRESS || errno == EALREADY) {
 		if (watch_backend(w, slot) < 0)
-			return DIAL_FAILED;
+			return not_dialed(w);
 		set_timer(w, slot, UINT64_MAX);
 		return DIAL_WAITING;
 	}
@@ -112,7 +125,7 @@ connect_backend(struct worker *w, struct slot *slot)
 		set_timer(w, slot, w->now_ms + RETRY_MS);
 		return DIAL_WAITING;
 	}
-	return DIAL_FAILED;
+	return not_dialed(w);
 }
 
 static enum dial_result
@@ -131,10 +144,7 @@ dial_backend(struct worker *w, struct slot *slot)
 	}
 	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-			errno == ENOMEM
-		    ? DIAL_SHORT
-		    : DIAL_FAILED;
+		return not_dialed(w);
 	slot->fd[SIDE_BACKEND] = fd;
 	set_options(w, slot);
 	return connect_backend(w, slot);
@@ -183,9 +193,16 @@ postpone(struct worker *w, struct slot *slot)
 	    w->now_ms + RETRY_MS);
 }
 
+/*
+ * A lack of local ports is one of this backend's address only, so the next one
+ * is tried.  Nobody waits for a port: looking for one in vain takes the kernel
+ * a walk over all of them.
+ */
 static void
 fail_attempt(struct worker *w, struct slot *slot, int error)
 {
+	if (error == EADDRNOTAVAIL)
+		scarcity_met_ports(w, slot);
 	if (levels_want(w, slot->service, LEVEL_DEBUG))
 		log_debug("dial failed id=%llu backend=%s address=%s "
 			  "error=\"%s\"",
@@ -244,14 +261,17 @@ say_refused(struct worker *w, const struct slot *slot)
 	w->refused = 0;
 }
 
+/* error: why the last dial failed; 0: not just now. */
 static void
-refuse(struct worker *w, struct slot *slot)
+refuse(struct worker *w, struct slot *slot, int error)
 {
 	if (conn_service(w, slot)->state != ROW_ACTIVE) {
 		conn_close(w, slot, REASON_REMOVED, END_RESET);
 		return;
 	}
-	say_refused(w, slot);
+	/* Ports that are short are not the backends' fault, and were told. */
+	if (error != EADDRNOTAVAIL)
+		say_refused(w, slot);
 	count_refused(w, slot);
 	conn_close(w, slot, REASON_REFUSED, END_RESET);
 }
@@ -262,6 +282,7 @@ dial_start(struct worker *w, struct slot *slot)
 	uint32_t number = worker_slot_number(w, slot);
 	uint64_t phase_ms = slot->phase_ms;
 	uint32_t backend = 0;
+	int error = 0;
 
 	worker_journal(w, JOURNAL_DIAL, number);
 	if (slot->is_postponed) {
@@ -282,11 +303,12 @@ dial_start(struct worker *w, struct slot *slot)
 			slot->phase_ms = phase_ms;
 			return;
 		case DIAL_FAILED:
-			fail_attempt(w, slot, errno);
+			error = errno;
+			fail_attempt(w, slot, error);
 			break;
 		}
 	}
-	refuse(w, slot);
+	refuse(w, slot, error);
 }
 
 void
@@ -319,7 +341,7 @@ dial_on_timer(struct worker *w, struct slot *slot)
 	}
 	if (slot->has_backend == 0) {
 		if (w->now_ms >= deadline(w, slot))
-			refuse(w, slot);
+			refuse(w, slot, 0);
 		else
 			dial_start(w, slot);
 		return;
@@ -332,7 +354,10 @@ dial_on_timer(struct worker *w, struct slot *slot)
 		fail_attempt(w, slot, errno);
 		dial_start(w, slot);
 		break;
-	default:
+	case DIAL_SHORT:
+		postpone(w, slot);
+		break;
+	case DIAL_WAITING:
 		break;
 	}
 }

@@ -8,6 +8,7 @@
 #include "server/worker/flow.h"
 #include "server/worker/interest.h"
 #include "server/worker/relay.h"
+#include "server/worker/scarcity.h"
 #include "server/worker/tcp.h"
 #include "server/worker/timeouts.h"
 
@@ -73,6 +74,7 @@ wait_for_pipe(struct worker *w, struct slot *slot, struct flow *flow)
 	uint32_t number = worker_slot_number(w, slot);
 
 	flow->starved = 1;
+	scarcity_met_pipes(w);
 	if (q->queued[number])
 		return;
 	q->queued[number] = 1;
@@ -206,6 +208,7 @@ advance(struct worker *w, struct slot *slot, unsigned directions,
     uint32_t events)
 {
 	bool was_half_closed = timeouts_is_half_closed(slot);
+	int rc;
 
 	for (unsigned d = 0; d < 2; d++) {
 		if ((directions & BIT(d)) != 0 &&
@@ -214,7 +217,10 @@ advance(struct worker *w, struct slot *slot, unsigned directions,
 	}
 	if (!settle(w, slot))
 		return;
-	if (interest_update(w, slot) < 0) {
+	rc = interest_update(w, slot);
+	if (rc < 0) {
+		if (scarcity_is(-rc))
+			scarcity_met(w, -rc);
 		conn_close(w, slot, REASON_ERROR, END_RESET);
 		return;
 	}

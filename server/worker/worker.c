@@ -23,6 +23,7 @@
 #include "server/worker/poller.h"
 #include "server/worker/relay.h"
 #include "server/worker/review.h"
+#include "server/worker/scarcity.h"
 #include "server/worker/sweep.h"
 #include "server/worker/worker.h"
 
@@ -164,6 +165,7 @@ serve(struct worker *w)
 		worker_journal(w, JOURNAL_NONE, 0);
 		review_run(w);
 		accept_resume(w);
+		scarcity_check(w);
 		orders_check(w);
 		orders_follow(w);
 		drain_run(w);
@@ -192,6 +194,7 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 		return WORKER_EXIT_BROKEN;
 	}
 	levels_init(&w);
+	scarcity_recover(&w);
 	fault_install(w.head);
 	if (init_caches(&w) < 0 || sweep(&w) < 0) {
 		log_error("worker %u can't start: %s", w.head->index,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/shortage.h"
 #include "server/state/board.h"
 #include "server/state/body.h"
 #include "server/state/filter.h"
@@ -79,11 +80,13 @@ struct worker {
 	uint32_t log_level;                /* enum log_level */
 	uint8_t levels[PLAN_SERVICES_MAX]; /* of a service, 1 more; 0: none */
 
+	uint32_t shortages;         /* bits, by enum shortage (scarcity.c) */
+	uint64_t met_ms[SHORTAGES]; /* when each was last met */
+	/* When its max_connections last was, by service; the gateway's. */
+	uint64_t full_ms[PLAN_SERVICES_MAX + 1];
+
 	uint32_t paused;     /* listening sockets that are */
 	uint64_t resume_ms;  /* when to look at them again */
-	bool is_short;       /* of descriptors, and said so */
-	uint64_t full_ms[2]; /* when a reached limit was last told of: the
-			      * gateway's, a service's */
 	uint64_t refused_ms; /* when unreachable backends last were */
 	uint32_t refused;    /* clients turned away since */
 	uint32_t postponed;  /* clients for whom no backend's socket could be

@@ -43,6 +43,7 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 	    .holder_pid = (pid_t)(200 + i),
 	    .state = i == 0 ? "running" : "waiting",
 	    .fault = i == 0 ? NULL : "its body is not its own",
+	    .shortages = i == 0 ? 0 : UINT32_MAX,
 	    .connections = 3,
 	    .accepted = UINT64_MAX,
 	    .has_death = i == 0,
