@@ -152,6 +152,7 @@ channel_receive(int fd, struct channel_message *message,
 	};
 	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	int fits;
+	int rc = -EPROTO;
 
 	extra->pid = 0;
 	extra->fds_count = 0;
@@ -164,6 +165,11 @@ channel_receive(int fd, struct channel_message *message,
 		return 0;
 	if (fits && is_well_formed(message, (size_t)n, header.msg_flags))
 		return 1;
+	/* Cut, although there was room for more descriptors here. */
+	if (extra->fds_count < CHANNEL_FDS_MAX &&
+	    header.msg_flags == (MSG_CTRUNC | MSG_CMSG_CLOEXEC) &&
+	    is_well_formed(message, (size_t)n, 0))
+		rc = -EMFILE;
 	channel_close_fds(extra, 0);
-	return -EPROTO;
+	return rc;
 }

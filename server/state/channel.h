@@ -86,7 +86,8 @@ must_check int channel_send(int fd, const struct channel_message *message,
 
 /*
  * Take the next message.  Returns 1; 0 at the end of the channel; -EAGAIN
- * when none is there; -EPROTO for one that is malformed (its descriptors are
+ * when none is there; -EPROTO for one that is malformed, and -EMFILE for one
+ * whose descriptors there was no room for in our table (those that came are
  * closed; the channel can still be read); or -errno.
  */
 must_check int channel_receive(int fd, struct channel_message *message,

@@ -2,6 +2,7 @@
  * orders - what the master tells this worker; see orders.h.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "server/worker/levels.h"
 #include "server/worker/orders.h"
 #include "server/worker/poller.h"
+#include "server/worker/scarcity.h"
 
 #define MESSAGES_A_TURN 16
 
@@ -116,6 +118,22 @@ obey(struct worker *w, const struct channel_message *message,
 	channel_close_fds(extra, 0);
 }
 
+/* What a message brought found no place in our table. */
+static void
+refuse_parcel(struct worker *w, const struct channel_message *parcel)
+{
+	struct channel_message message;
+
+	scarcity_met(w, EMFILE);
+	channel_init(&message, CHANNEL_REFUSED);
+	message.generation = parcel->generation;
+	message.text_length =
+	    (uint32_t)snprintf(message.text, sizeof(message.text),
+		"it is out of descriptors: allow more (LimitNOFILE= or ulimit "
+		"-n), or try again when connections have ended");
+	say(w, &message);
+}
+
 void
 orders_on_event(struct worker *w)
 {
@@ -129,6 +147,10 @@ orders_on_event(struct worker *w)
 			/* What follows upon a commit was sent after it. */
 			orders_follow(w);
 			obey(w, &message, &extra);
+			continue;
+		}
+		if (rc == -EMFILE) {
+			refuse_parcel(w, &message);
 			continue;
 		}
 		/* The master is dead: that is no end for a body. */

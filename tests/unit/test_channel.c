@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -279,6 +280,40 @@ START_TEST(too_many_descriptors_leak_nothing)
 }
 END_TEST
 
+/* The receiver's table is full: it is told what it was that did not come. */
+START_TEST(no_room_for_descriptors)
+{
+	struct rlimit limit;
+	struct rlimit few;
+	int before;
+	int fds[2];
+
+	open_ends();
+	before = count_fds();
+	channel_init(&message, CHANNEL_PLAN);
+	message.generation = 17;
+	fds[0] = some_fd;
+	fds[1] = some_fd;
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(channel_send(ends[0], &message, fds, 2), 0);
+	memset(&message, 0, sizeof(message));
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = (rlim_t)ends[1] + 1;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(channel_receive(ends[1], &message, &extra), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_uint_eq(message.type, CHANNEL_PLAN);
+	ck_assert_uint_eq(message.generation, 17);
+	ck_assert_uint_eq(extra.fds_count, 0);
+	ck_assert_int_eq(count_fds(), before);
+	ck_assert_int_eq(channel_receive(ends[1], &message, &extra), 1);
+	ck_assert_uint_eq(extra.fds_count, 2);
+	channel_close_fds(&extra, 0);
+	close_ends();
+}
+END_TEST
+
 START_TEST(noise_leaks_nothing)
 {
 	unsigned char noise[sizeof(struct channel_message) + 64];
@@ -356,6 +391,6 @@ UNIT_MAIN("channel", ends_are_nonblocking_and_private,
     a_message_arrives_as_it_was, the_first_end_is_told_the_sender,
     the_sender_is_the_one_who_sent, descriptors_come_along,
     too_much_is_not_sent, malformed_messages_are_errors_and_leak_nothing,
-    too_many_descriptors_leak_nothing, noise_leaks_nothing,
-    a_full_channel_says_so, nothing_is_not_the_end,
+    too_many_descriptors_leak_nothing, no_room_for_descriptors,
+    noise_leaks_nothing, a_full_channel_says_so, nothing_is_not_the_end,
     the_end_comes_after_the_messages)
