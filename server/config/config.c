@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -291,16 +292,21 @@ config_result_release(struct config_result *result)
 	*result = empty_result();
 }
 
-void
+int
 config_load(const struct config_request *request, struct config_result *result)
 {
 	struct config_child child;
 	int error = config_begin(request, &child);
+	char why[160];
 
 	if (error == 0) {
 		config_finish(&child, result);
-		return;
+		return 0;
 	}
 	*result = empty_result();
-	(void)answer_add_error(result, request->path, 0, strerror(-error));
+	(void)snprintf(why, sizeof(why),
+	    "the process that reads the configuration could not be started: %s",
+	    strerror(-error));
+	(void)answer_add_error(result, request->path, 0, why);
+	return error;
 }

@@ -119,8 +119,9 @@ must_check int config_receive(struct config_child *child);
 void config_reaped(struct config_child *child, int status);
 void config_abandon(struct config_child *child);
 
-/* Both in one: for the start of the program and srvd -n.  Blocks. */
-void config_load(const struct config_request *request,
+/* Both in one: for the start of the program and srvd -n.  Blocks.  Returns 0, or
+ * -errno if nothing could be read, of which the result tells as well. */
+int config_load(const struct config_request *request,
     struct config_result *result);
 
 /* The effective configuration as text that compiles to an equal plan. */

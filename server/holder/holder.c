@@ -37,7 +37,8 @@ struct holder {
 	worker_main_fn *worker;
 	uint32_t index;
 	uint64_t delay_ms;
-	bool was_blamed; /* the last death had a culprit */
+	bool was_blamed;  /* the last death had a culprit */
+	bool is_uncloned; /* a worker could not be cloned; said so */
 };
 
 int
@@ -196,6 +197,18 @@ become_worker(struct holder *h)
 	return h->worker(&h->body, &h->board, h->row);
 }
 
+/* Once, however often it is tried. */
+static void
+say_uncloned(struct holder *h, int error)
+{
+	if (!h->is_uncloned)
+		log_error(
+		    "holder %u can't start its worker, trying again: %s; "
+		    "memory or processes (TasksMax=, ulimit -u) are short",
+		    h->index, strerror(error));
+	h->is_uncloned = true;
+}
+
 static int
 hold(struct holder *h)
 {
@@ -209,9 +222,11 @@ hold(struct holder *h)
 		if (pid == 0)
 			_exit(become_worker(h));
 		if (pid < 0) {
+			say_uncloned(h, errno);
 			pause_before_next(h, false);
 			continue;
 		}
+		h->is_uncloned = false;
 		atomic_store(&h->body.head->worker_pid, (uint32_t)pid);
 		watch(h, pid, &info);
 		closed = h->body.head->death.culprit != 0;

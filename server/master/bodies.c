@@ -155,6 +155,28 @@ try_start(struct body_ref *ref)
 	return 0;
 }
 
+/* Once, however often it is tried. */
+static void
+say_unstarted(struct body_ref *ref, int error)
+{
+	if (!ref->is_unstarted)
+		log_error("can't start worker %u, trying again: %s", ref->index,
+		    strerror(error));
+	ref->is_unstarted = true;
+	(void)snprintf(ref->fault, sizeof(ref->fault),
+	    "it can't be started, tried again and again: %s", strerror(error));
+}
+
+static void
+say_started(struct body_ref *ref)
+{
+	if (!ref->is_unstarted)
+		return;
+	ref->is_unstarted = false;
+	ref->fault[0] = '\0';
+	log_info("worker %u could be started", ref->index);
+}
+
 static void
 start_body(struct body_ref *ref)
 {
@@ -163,10 +185,11 @@ start_body(struct body_ref *ref)
 	ref->started_ms = loop_now_ms(ref->master->loop);
 	ref->log_budget = COURIER_LINES_A_SECOND;
 	rc = try_start(ref);
-	if (rc == 0)
+	if (rc == 0) {
+		say_started(ref);
 		return;
-	log_error("can't start worker %u, trying again: %s", ref->index,
-	    strerror(-rc));
+	}
+	say_unstarted(ref, -rc);
 	drop_body(ref);
 	start_later(ref);
 }

@@ -85,6 +85,7 @@ struct body_ref {
 	uint64_t delay_ms; /* before the next body of this index */
 	struct loop_timer next_timer;
 	bool is_damaged;   /* said so already */
+	bool is_unstarted; /* could not be started; said so already */
 	uint64_t fault_ms; /* when fault was set */
 	char fault[96];    /* what is or was broken about it, or empty */
 };

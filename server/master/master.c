@@ -183,6 +183,9 @@ watch_signals(struct master *m)
 	int fd;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* A log file, or shared memory, that the limit does not let grow is an
+	 * error like others. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_LEN(handled); i++)
 		sigaddset(&set, handled[i]);
@@ -224,8 +227,9 @@ load_plan(struct master *m, const struct master_options *options)
 	    .passed = &m->passed,
 	};
 	struct config_result result;
+	int rc;
 
-	config_load(&request, &result);
+	rc = config_load(&request, &result);
 	for (size_t i = 0; i < result.errors_count; i++) {
 		const struct config_error *e = &result.errors[i];
 
@@ -243,7 +247,7 @@ load_plan(struct master *m, const struct master_options *options)
 	m->loaded_at_us = clock_epoch_us();
 	m->reload_ok = true;
 	m->reload_at_us = m->loaded_at_us;
-	return m->plan == NULL ? -EINVAL : 0;
+	return m->plan == NULL && rc == 0 ? -EINVAL : rc;
 }
 
 static int
@@ -292,7 +296,8 @@ open_all(struct master *m, const struct master_options *options, char *why,
 	if (rc < 0)
 		return rc;
 	rc = load_plan(m, options);
-	(void)snprintf(why, why_size, "the configuration has errors");
+	(void)snprintf(why, why_size, "the configuration %s",
+	    rc == -EINVAL ? "has errors" : "could not be read");
 	if (rc == 0)
 		rc = open_log(m, options, why, why_size);
 	if (rc == 0)

@@ -250,6 +250,19 @@ supersede(struct reload *r)
 	give_up(r, "superseded");
 }
 
+/* The child could not be started: for want of memory, descriptors, processes. */
+static void
+say_unread(struct master *m, bool dry_run, int error)
+{
+	log_error("can't reload: %s", strerror(-error));
+	if (dry_run)
+		return;
+	m->reload_ok = false;
+	m->reload_at_us = clock_epoch_us();
+	(void)snprintf(m->reload_message, sizeof(m->reload_message),
+	    "the configuration could not be read: %s", strerror(-error));
+}
+
 int
 reload_begin(struct master *m, bool dry_run, reload_done_fn *done, void *arg)
 {
@@ -263,8 +276,10 @@ reload_begin(struct master *m, bool dry_run, reload_done_fn *done, void *arg)
 	if (r->stage != RELOAD_IDLE)
 		return -EBUSY;
 	rc = begin_to_read(r);
-	if (rc < 0)
+	if (rc < 0) {
+		say_unread(m, dry_run, rc);
 		return rc;
+	}
 	r->stage = RELOAD_READING;
 	r->dry_run = dry_run;
 	r->done = done;
@@ -354,7 +369,6 @@ reload_on_signal(struct master *m)
 		log_warn("SIGHUP is not followed by a reload: " RELOAD_STOPS);
 		return;
 	}
-	log_error("can't reload: %s", strerror(-rc));
 	/* The service manager may have sent it, and waits. */
 	notify_reloading(m);
 	notify_reloaded(m);
