@@ -16,7 +16,10 @@
 bool
 killer_can_trace(void)
 {
-	return geteuid() == 0;
+	if (geteuid() == 0)
+		return true;
+	e2e_skip("tracing a worker takes root");
+	return false;
 }
 
 static bool

@@ -34,7 +34,7 @@ struct killer {
 	pthread_t thread;
 };
 
-/* May this process trace others? */
+/* May this process trace others?  If not the test is skipped aloud. */
 bool killer_can_trace(void);
 
 /* Attach; returns once stops are counted. */

@@ -307,6 +307,18 @@ try_sweep(void *arg, unsigned point)
 	return trial;
 }
 
+void
+points_test(const char *name, points_play_fn *play)
+{
+	struct points p;
+
+	if (!killer_can_trace())
+		return;
+	points_start(&p);
+	points_enumerate(&p, name, play, SIDE_TCP, SIDE_TCP);
+	points_stop(&p);
+}
+
 /* Returns how many successors were killed. */
 static unsigned
 try_sweeps(struct scenario *s)

@@ -76,7 +76,9 @@ unsigned points_try_all(const char *name, points_try_fn *try, void *arg,
 /* Play it without a death, then with one at each stop (or some). */
 void points_enumerate(struct points *p, const char *name, points_play_fn *play,
     enum pair_side client, enum pair_side backend);
-/* The same, and the successor is killed in its sweep: at each stop of each
+/* A test of that alone, with TCP on both sides. */
+void points_test(const char *name, points_play_fn *play);
+/* points_enumerate(), and the successor is killed in its sweep: at each stop of each
  * stop's (or some). */
 void points_enumerate_sweeps(struct points *p, const char *name,
     points_play_fn *play, enum pair_side client, enum pair_side backend);

@@ -290,30 +290,14 @@ enumerate_families(const char *name, points_play_fn *play)
 {
 	struct points p;
 
-	if (!killer_can_trace()) {
-		e2e_skip("tracing a worker takes root");
+	if (!killer_can_trace())
 		return;
-	}
 	points_start(&p);
 	for (unsigned client = 0; client < 2; client++) {
 		for (unsigned backend = 0; backend < 2; backend++)
 			points_enumerate(&p, name, play, (enum pair_side)client,
 			    (enum pair_side)backend);
 	}
-	points_stop(&p);
-}
-
-static void
-enumerate_tcp(const char *name, points_play_fn *play)
-{
-	struct points p;
-
-	if (!killer_can_trace()) {
-		e2e_skip("tracing a worker takes root");
-		return;
-	}
-	points_start(&p);
-	points_enumerate(&p, name, play, SIDE_TCP, SIDE_TCP);
 	points_stop(&p);
 }
 
@@ -324,11 +308,11 @@ enumerate_tcp(const char *name, points_play_fn *play)
 	}                                          \
 	END_TEST
 
-#define OF_TCP(name)                          \
-	START_TEST(test_##name)               \
-	{                                     \
-		enumerate_tcp(#name, (name)); \
-	}                                     \
+#define OF_TCP(name)                        \
+	START_TEST(test_##name)             \
+	{                                   \
+		points_test(#name, (name)); \
+	}                                   \
 	END_TEST
 
 OF_FAMILIES(request)

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "harness.h"
-#include "killer.h"
 #include "net.h"
 #include "points.h"
 #include "reloads.h"
@@ -61,29 +60,15 @@ dry_run(struct points *p, enum pair_side client, enum pair_side backend)
 	return 0;
 }
 
-static void
-enumerate(const char *name, points_play_fn *play)
-{
-	struct points p;
-
-	if (!killer_can_trace()) {
-		e2e_skip("tracing a worker takes root");
-		return;
-	}
-	points_start(&p);
-	points_enumerate(&p, name, play, SIDE_TCP, SIDE_TCP);
-	points_stop(&p);
-}
-
 START_TEST(reload)
 {
-	enumerate("reload", come_and_go);
+	points_test("reload", come_and_go);
 }
 END_TEST
 
 START_TEST(reload_given_up)
 {
-	enumerate("dry run", dry_run);
+	points_test("dry run", dry_run);
 }
 END_TEST
 

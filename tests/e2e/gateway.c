@@ -337,21 +337,21 @@ gateway_signal_worker(const struct gateway *g, unsigned index, int signal)
 	uint64_t end = e2e_now_ms() + 5000;
 	char expected[32];
 	char comm[32] = "";
-	pid_t pid = 0;
+	pid_t pid;
 
-	/* The one of the last status may just have died: ask again then. */
 	snprintf(expected, sizeof expected, "srvd: worker %u", index);
 	expected[15] = '\0';
-	while (!proc_is_alive(pid) || strcmp(comm, expected) != 0) {
+	for (;;) {
+		pid = gateway_worker(g, index);
+		proc_comm(pid, comm, sizeof comm);
+		if (proc_is_alive(pid) && strcmp(comm, expected) == 0 &&
+		    kill(pid, signal) == 0)
+			return pid;
+		/* It may just have died: ask again then. */
 		ck_assert_msg(e2e_now_ms() < end,
 		    "worker %u is process %d, whose name is \"%s\"", index,
 		    (int)pid, comm);
-		pid = gateway_worker(g, index);
-		proc_comm(pid, comm, sizeof comm);
 	}
-	ck_assert_msg(kill(pid, signal) == 0, "kill %d: %s", (int)pid,
-	    strerror(errno));
-	return pid;
 }
 
 void
