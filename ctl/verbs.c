@@ -30,7 +30,7 @@ const struct verb verbs_table[] = {
 		"says what has\n"
 		"changed; '+' added, '~' changed, '-' removed.  If anything is "
 		"wrong, nothing\n"
-		"changes and the exit status is 1.\n",
+		"changes and the exit status is 1 (5: it is stopping).\n",
 	.options = OPTIONS_GATEWAY | OPTIONS_RELOAD,
 	.timeout_s = RELOAD_TIMEOUT_S,
 	.run = verb_reload,

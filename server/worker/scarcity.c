@@ -147,7 +147,7 @@ scarcity_check(struct worker *w)
 		w->shortages &= ~BIT(i);
 		show(w);
 		if (levels_want(w, LEVELS_GENERAL, LEVEL_INFO))
-			log_info("there are enough %s again",
+			log_info("no longer out of %s",
 			    shortage_word((enum shortage)i));
 	}
 }

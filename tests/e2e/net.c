@@ -240,6 +240,18 @@ net_expect_end(int fd, enum net_end end)
 	    net_end_word(got), net_end_word(end));
 }
 
+void
+net_expect_turned_away(const char *address, enum net_end end)
+{
+	int fd = net_try_connect(address);
+
+	if (fd == -ECONNRESET && end == NET_RESET)
+		return;
+	ck_assert_msg(fd >= 0, "connect %s: %s", address, strerror(-fd));
+	net_expect_end(fd, end);
+	close(fd);
+}
+
 bool
 net_is_silent(int fd, int ms)
 {

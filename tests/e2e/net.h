@@ -58,6 +58,9 @@ enum net_end {
 enum net_end net_end_within(int fd, int timeout_ms);
 const char *net_end_word(enum net_end end);
 void net_expect_end(int fd, enum net_end end);
+/* Connect where nobody can be served: it ends so, a reset perhaps before
+ * connect(2) has returned. */
+void net_expect_turned_away(const char *address, enum net_end end);
 
 /* Nothing to read and no end within ms. */
 bool net_is_silent(int fd, int ms);

@@ -222,9 +222,8 @@ START_TEST(reasons_and_builtins_are_told)
 	fd = net_connect(gateway_address(&gateway, "eat", 0, address));
 	net_say(fd, "gone");
 	close(fd);
-	fd = net_connect(gateway_address(&gateway, "shut", 0, address));
-	net_expect_end(fd, NET_RESET);
-	close(fd);
+	net_expect_turned_away(gateway_address(&gateway, "shut", 0, address),
+	    NET_RESET);
 	fd = ask_echo("held", "stop");
 	gateway_stop(&gateway);
 	close(fd);

@@ -146,15 +146,6 @@ START_TEST(full_unix_backlog_gets_room)
 }
 END_TEST
 
-static void
-expect_client_fails(const char *address, enum net_end expected)
-{
-	int client = net_connect(address);
-
-	net_expect_end(client, expected);
-	close(client);
-}
-
 START_TEST(all_refuse)
 {
 	struct gateway g;
@@ -170,10 +161,10 @@ START_TEST(all_refuse)
 	    "	backend b { address = \"unix:%s/nobody\" }\n}\n",
 	    e2e_dir(), refusing, e2e_dir());
 	for (int i = 0; i < 10; i++)
-		expect_client_fails(gateway_address(&g, "s", 0, address),
+		net_expect_turned_away(gateway_address(&g, "s", 0, address),
 		    NET_RESET);
 	for (int i = 0; i < 10; i++)
-		expect_client_fails(gateway_address(&g, "s", 1, address),
+		net_expect_turned_away(gateway_address(&g, "s", 1, address),
 		    NET_CLOSED);
 	gateway_expect_number(&g, "totals/connections", 0);
 	ck_assert_int_ge(gateway_number(&g, "totals/failed_dials"), 20);
@@ -200,7 +191,7 @@ START_TEST(all_hang)
 	    hanging.address, hanging.address);
 	gateway_address(&g, "s", 0, address);
 	start = e2e_now_ms();
-	expect_client_fails(address, NET_RESET);
+	net_expect_turned_away(address, NET_RESET);
 	took = e2e_now_ms() - start;
 	ck_assert_msg(took >= 580 && took < 3000,
 	    "two tries of 300 ms took %llu ms", (unsigned long long)took);

@@ -89,7 +89,7 @@ START_TEST(limits_are_told_once)
 		net_hear(l.clients[i][MOST], "question");
 	}
 	shortage_expect(&l.gateway, 0, "connections", false);
-	shortage_expect_said_once(&l.gateway, "enough connections again");
+	shortage_expect_said_once(&l.gateway, "no longer out of connections");
 	for (int i = 0; i < 2; i++) {
 		ask(l.clients[i][MOST]);
 		close(l.clients[i][MOST]);
@@ -154,7 +154,7 @@ START_TEST(descriptors_for_a_reload)
 	ck_assert_uint_eq(load_counts(load)->done, TOO_MANY);
 	reload_expect_done(&g);
 	shortage_expect(&g, 0, "descriptors", false);
-	shortage_expect_said_once(&g, "enough descriptors again");
+	shortage_expect_said_once(&g, "no longer out of descriptors");
 	load_free(load);
 	gateway_stop(&g);
 }
@@ -310,7 +310,7 @@ START_TEST(local_ports)
 	    0);
 	harbour_make_room(&h);
 	shortage_expect(&h.gateway, 0, "ports", false);
-	shortage_expect_said_once(&h.gateway, "enough ports again");
+	shortage_expect_said_once(&h.gateway, "no longer out of ports");
 	shortage_expect_said_once(&h.gateway, words);
 	ck_assert_uint_eq(shortage_lines(&h.gateway, "could be reached"), 0);
 	gateway_stop(&h.gateway);
