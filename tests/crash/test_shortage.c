@@ -16,6 +16,7 @@
 #include "gateway.h"
 #include "harness.h"
 #include "killer.h"
+#include "limit.h"
 #include "net.h"
 #include "pair.h"
 #include "points.h"
@@ -105,9 +106,7 @@ leave_numbers(const struct shortage *s, unsigned left)
 	}
 	ck_assert_msg(found == left, "%u numbers are free below %u", found,
 	    limit);
-	/* Successors inherit it from the holder. */
-	proc_limit_descriptors(holder, limit);
-	proc_limit_descriptors(gateway_worker(&s->gateway, 0), limit);
+	limit_descriptors(&s->gateway, 0, limit);
 }
 
 /* Slow readers */

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -375,24 +374,6 @@ proc_become_nobody(void)
 	    (nobody == NULL || setgroups(0, NULL) != 0 ||
 		setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0))
 		_exit(126);
-}
-
-/* By its own user: root without CAP_SYS_RESOURCE may not. */
-void
-proc_limit_descriptors(pid_t pid, unsigned limit)
-{
-	const struct rlimit both = {limit, limit};
-	pid_t child = fork();
-	int error;
-
-	ck_assert_msg(child >= 0, "fork: %s", strerror(errno));
-	if (child == 0) {
-		proc_become_nobody();
-		_exit(prlimit(pid, RLIMIT_NOFILE, &both, NULL) == 0 ? 0
-								    : errno);
-	}
-	error = proc_wait(child, 5000);
-	ck_assert_msg(error == 0, "prlimit %d: %s", (int)pid, strerror(error));
 }
 
 bool

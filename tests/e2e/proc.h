@@ -73,10 +73,6 @@ void proc_end(pid_t pid);
  * with 126. */
 void proc_become_nobody(void);
 
-/* From now on the process has descriptors below limit only.  Those that it
- * has above stay. */
-void proc_limit_descriptors(pid_t pid, unsigned limit);
-
 /* Is there such a program in PATH? */
 bool proc_has_program(const char *name);
 /* The first size - 1 bytes of a file as a string; empty if there is none. */

@@ -20,6 +20,7 @@
 
 #include "gateway.h"
 #include "harness.h"
+#include "limit.h"
 #include "net.h"
 #include "proc.h"
 
@@ -58,9 +59,7 @@ crowd_start(struct crowd *c, unsigned limit, int backlog, const char *setting)
 	    "	backend b { address = \"%s\" }\n}\n",
 	    setting, bound);
 	gateway_address(&c->gateway, "s", 0, c->address);
-	/* Of the holder, too: successors inherit it from there. */
-	proc_limit_descriptors(gateway_holder(&c->gateway, 0), limit);
-	proc_limit_descriptors(gateway_worker(&c->gateway, 0), limit);
+	limit_descriptors(&c->gateway, 0, limit);
 	c->servers_count = 0;
 	for (size_t i = 0; i < CLIENTS; i++)
 		c->clients[i] = net_connect(c->address);
