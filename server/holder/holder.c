@@ -239,7 +239,8 @@ hold(struct holder *h)
 	}
 }
 
-/* Map what the master passed, and keep no descriptor of it (H1). */
+/* Map what the master passed, and keep no descriptor that could write the
+ * board (H1). */
 static int
 take_body(struct holder *h)
 {
@@ -247,11 +248,11 @@ take_body(struct holder *h)
 
 	if (rc < 0)
 		return rc;
-	h->index = h->body.head->index;
+	h->index = h->body.head->seat;
 	rc = board_map(BODY_FD_BOARD_READ, &h->board);
 	if (rc < 0)
 		return rc;
-	h->row = board_map_row(BODY_FD_BOARD_WRITE, h->index);
+	h->row = board_map_row(BODY_FD_BOARD_WRITE, h->body.head->row);
 	if (h->row == NULL)
 		return -errno;
 	return close_range(BODY_FD_FREE, ~0U, 0) < 0 ? -errno : 0;

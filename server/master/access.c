@@ -26,7 +26,7 @@
 static _Atomic uint64_t *
 tail_of(const struct body_ref *ref)
 {
-	return &ref->master->board_head->access_tail[ref->index];
+	return &ref->master->board_head->access_tail[ref->row];
 }
 
 void

@@ -67,7 +67,8 @@ make_body(struct body_ref *ref)
 	const struct master *m = ref->master;
 	struct rlimit limit = {0};
 	struct body_spec spec = {
-	    .index = ref->index,
+	    .row = ref->row,
+	    .seat = ref->seat,
 	    .first_id = ref->first_id,
 	    .plan = m->plan,
 	    .log_level = m->level,
@@ -88,6 +89,7 @@ make_body(struct body_ref *ref)
 		return rc;
 	}
 	access_begin(ref);
+	board_set_live(m->board_head, ref->row, true);
 	return 0;
 }
 
@@ -100,6 +102,7 @@ drop_body(struct body_ref *ref)
 		access_take_all(ref);
 		body_unmap(&ref->body);
 		close(ref->body_fd);
+		board_set_live(ref->master->board_head, ref->row, false);
 	}
 	ref->body_fd = -1;
 	ref->deaths = 0;
@@ -135,6 +138,7 @@ try_start(struct body_ref *ref)
 {
 	const struct master *m = ref->master;
 	struct spawn_fds fds = {
+	    .door_fd = -1,
 	    .board_read_fd = m->board_read_fd,
 	    .board_write_fd = m->board_fd,
 	};
@@ -147,7 +151,7 @@ try_start(struct body_ref *ref)
 	rc = courier_open(ref, &fds.channel_fd);
 	if (rc < 0)
 		return rc;
-	pid = spawn_holder(ref->index, &fds);
+	pid = spawn_holder(ref->seat, &fds);
 	close(fds.channel_fd);
 	if (pid < 0)
 		return (int)pid;
@@ -160,7 +164,7 @@ static void
 say_unstarted(struct body_ref *ref, int error)
 {
 	if (!ref->is_unstarted)
-		log_error("can't start worker %u, trying again: %s", ref->index,
+		log_error("can't start worker %u, trying again: %s", ref->seat,
 		    strerror(error));
 	ref->is_unstarted = true;
 	(void)snprintf(ref->fault, sizeof(ref->fault),
@@ -174,7 +178,7 @@ say_started(struct body_ref *ref)
 		return;
 	ref->is_unstarted = false;
 	ref->fault[0] = '\0';
-	log_info("worker %u could be started", ref->index);
+	log_info("worker %u could be started", ref->seat);
 }
 
 static void
@@ -194,16 +198,18 @@ start_body(struct body_ref *ref)
 	start_later(ref);
 }
 
+/* The id that a body's first connection gets: past all that its row ever had. */
 static uint64_t
 next_first_id(const struct body_ref *ref)
 {
-	uint64_t seen = ref->body_fd < 0 ? 0 : ref->body.head->next_id;
+	uint64_t seen =
+	    atomic_load(&board_row(&ref->master->board, ref->row)->next_id);
 	uint64_t id = ref->first_id;
 
-	/* The worker wrote it: believed as long as it is plausible. */
+	/* A worker wrote it: believed as long as it is plausible. */
 	if (seen >= id && seen - id < UINT64_C(1) << 48)
-		id = seen - seen % PLAN_WORKERS_MAX + ref->index + 1;
-	return id + ID_MARGIN * PLAN_WORKERS_MAX;
+		id = seen - seen % BOARD_ROWS + ref->row + 1;
+	return id + ID_MARGIN * BOARD_ROWS;
 }
 
 /* A body without holder and without worker is over. */
@@ -212,7 +218,7 @@ end_body(struct body_ref *ref)
 {
 	struct master *m = ref->master;
 	uint32_t live =
-	    atomic_load(&board_row(&m->board, ref->index)->connections);
+	    atomic_load(&board_row(&m->board, ref->row)->connections);
 	uint32_t before = ref->deaths;
 	bool is_last = true;
 	bool was_lost;
@@ -227,12 +233,12 @@ end_body(struct body_ref *ref)
 			deaths_lost(ref);
 		log_error("worker %u's body is gone with its connections, a "
 			  "new one is started connections=%u",
-		    ref->index, live);
+		    ref->seat, live);
 		start_later(ref);
 		return;
 	}
-	for (uint32_t i = 0; i < m->bodies.count; i++)
-		is_last = is_last && m->bodies.refs[i].body_fd < 0;
+	BODIES_EACH(&m->bodies, other)
+	is_last = is_last && other->body_fd < 0;
 	if (is_last)
 		master_on_empty(m);
 }
@@ -269,15 +275,16 @@ on_holder_end(struct body_ref *ref)
 	    "connections");
 	log_error("the holder of worker %u was killed: the worker goes on, "
 		  "but its next death ends its connections",
-	    ref->index);
+	    ref->seat);
 }
 
 static struct body_ref *
 find_holder(struct master *m, pid_t pid)
 {
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		if (m->bodies.refs[i].holder_pid == pid)
-			return &m->bodies.refs[i];
+	BODIES_EACH(&m->bodies, ref)
+	{
+		if (ref->holder_pid == pid)
+			return ref;
 	}
 	return NULL;
 }
@@ -345,7 +352,7 @@ check_body(struct body_ref *ref)
 	if (!ref->is_damaged)
 		log_error("the body of worker %u is damaged, it will be "
 			  "replaced: %s",
-		    ref->index, fault);
+		    ref->seat, fault);
 	ref->is_damaged = true;
 	ref->fault_ms = now;
 	(void)snprintf(ref->fault, sizeof(ref->fault),
@@ -364,15 +371,14 @@ on_check(struct loop_timer *timer)
 {
 	struct master *m = timer->arg;
 
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		struct body_ref *ref = &m->bodies.refs[i];
-
+	BODIES_EACH(&m->bodies, ref)
+	{
 		if (ref->body_fd >= 0)
 			check_body(ref);
 		ref->log_budget = COURIER_LINES_A_SECOND;
 		if (ref->log_lost > 0)
 			log_warn("worker %u logs too much lines_dropped=%llu",
-			    ref->index, (unsigned long long)ref->log_lost);
+			    ref->seat, (unsigned long long)ref->log_lost);
 		ref->log_lost = 0;
 	}
 	loop_timer_set(m->loop, timer, CHECK_MS);
@@ -385,7 +391,8 @@ init_ref(struct master *m, uint32_t i)
 
 	*ref = (struct body_ref){
 	    .master = m,
-	    .index = i,
+	    .row = i,
+	    .seat = i % PLAN_WORKERS_MAX,
 	    .body_fd = -1,
 	    .channel_fd = -1,
 	    .worker_pidfd = -1,
@@ -399,10 +406,13 @@ void
 bodies_grow(struct master *m, uint32_t count)
 {
 	while (m->bodies.count < count) {
-		uint32_t i = m->bodies.count++;
+		struct body_ref *ref = &m->bodies.refs[m->bodies.count++];
 
-		init_ref(m, i);
-		start_body(&m->bodies.refs[i]);
+		/* The last body of this seat may not have ended yet. */
+		if (ref->body_fd >= 0)
+			ref = bodies_partner(&m->bodies, ref);
+		ref->is_current = true;
+		start_body(ref);
 	}
 }
 
@@ -410,9 +420,11 @@ int
 bodies_start(struct master *m, uint32_t count)
 {
 	/* All there may ever be: they are pointed at. */
-	m->bodies.refs = calloc(PLAN_WORKERS_MAX, sizeof(*m->bodies.refs));
+	m->bodies.refs = calloc(BOARD_ROWS, sizeof(*m->bodies.refs));
 	if (m->bodies.refs == NULL)
 		return -ENOMEM;
+	for (uint32_t i = 0; i < BOARD_ROWS; i++)
+		init_ref(m, i);
 	bodies_grow(m, count);
 	m->bodies.check_timer = (struct loop_timer){.due = on_check, .arg = m};
 	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);
@@ -424,17 +436,17 @@ bodies_start(struct master *m, uint32_t count)
 void
 bodies_tell(struct master *m)
 {
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		struct body_ref *ref = &m->bodies.refs[i];
-
+	BODIES_EACH(&m->bodies, ref)
+	{
 		loop_timer_cancel(m->loop, &ref->next_timer);
 		if (ref->body_fd < 0)
 			continue;
 		outbox_phase_changed(ref);
 		courier_send(ref);
 	}
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		if (m->bodies.refs[i].body_fd >= 0)
+	BODIES_EACH(&m->bodies, ref)
+	{
+		if (ref->body_fd >= 0)
 			return;
 	}
 	master_on_empty(m);
@@ -443,9 +455,8 @@ bodies_tell(struct master *m)
 void
 bodies_kill(struct master *m)
 {
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		struct body_ref *ref = &m->bodies.refs[i];
-
+	BODIES_EACH(&m->bodies, ref)
+	{
 		/* The holder first, or it would start another worker. */
 		if (ref->holder_pid != 0)
 			(void)kill(ref->holder_pid, SIGKILL);
@@ -460,8 +471,8 @@ void
 bodies_release(struct master *m)
 {
 	orphans_end(&m->bodies);
-	for (uint32_t i = 0; i < m->bodies.count; i++)
-		drop_body(&m->bodies.refs[i]);
+	BODIES_EACH(&m->bodies, ref)
+	drop_body(ref);
 	loop_timer_cancel(m->loop, &m->bodies.check_timer);
 	free(m->bodies.refs);
 	m->bodies.refs = NULL;

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "server/master/loop.h"
+#include "server/state/board.h"
 #include "server/state/body.h"
 
 struct master;
@@ -50,7 +51,10 @@ struct body_ref {
 	uint64_t first_id;
 	struct body body; /* read-only (Y2) */
 	int body_fd;      /* -1: no body */
-	uint32_t index;
+	uint32_t row;     /* of the board; the body's number */
+	uint32_t seat;    /* the worker's number; two bodies may have one seat,
+			  * the current one and another that retires */
+	bool is_current;  /* its seat's body: when it ends another begins */
 
 	/* The channel (courier.c). */
 	struct loop_watch channel;
@@ -91,9 +95,44 @@ struct body_ref {
 };
 
 struct bodies {
-	struct body_ref *refs; /* PLAN_WORKERS_MAX of them */
-	uint32_t count;        /* in use */
+	struct body_ref *refs; /* BOARD_ROWS of them, by row */
+	uint32_t count;        /* seats: workers there shall be */
 	struct loop_timer check_timer;
 };
+
+/* The row after ref (NULL: the first) that has a body or shall have one; NULL
+ * at the end. */
+static inline struct body_ref *
+bodies_next(const struct bodies *bodies, struct body_ref *ref)
+{
+	ref = ref == NULL ? bodies->refs : ref + 1;
+	if (bodies->refs == NULL)
+		return NULL;
+	for (; ref < bodies->refs + BOARD_ROWS; ref++) {
+		if (ref->is_current || ref->body_fd >= 0)
+			return ref;
+	}
+	return NULL;
+}
+
+#define BODIES_EACH(bodies, ref)                                 \
+	for (struct body_ref *ref = bodies_next((bodies), NULL); \
+	     (ref) != NULL; (ref) = bodies_next((bodies), (ref)))
+
+/* The other row of its seat. */
+static inline struct body_ref *
+bodies_partner(const struct bodies *bodies, const struct body_ref *ref)
+{
+	return &bodies->refs[(ref->row + PLAN_WORKERS_MAX) % BOARD_ROWS];
+}
+
+/* The current body of seat i < count. */
+static inline struct body_ref *
+bodies_at(const struct bodies *bodies, uint32_t i)
+{
+	struct body_ref *ref = &bodies->refs[i];
+
+	return ref->is_current ? ref : bodies_partner(bodies, ref);
+}
 
 #endif

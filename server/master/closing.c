@@ -19,8 +19,8 @@ finish(struct master *m)
 	closing->is_open = false;
 	closing->done = NULL;
 	loop_timer_cancel(m->loop, &closing->timer);
-	for (uint32_t i = 0; i < m->bodies.count; i++)
-		m->bodies.refs[i].owes_closing = false;
+	BODIES_EACH(&m->bodies, ref)
+	ref->owes_closing = false;
 	if (done != NULL)
 		done(closing->arg, closing->closed);
 }
@@ -34,8 +34,9 @@ on_timer(struct loop_timer *timer)
 static void
 look(struct master *m)
 {
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		if (m->bodies.refs[i].owes_closing)
+	BODIES_EACH(&m->bodies, ref)
+	{
+		if (ref->owes_closing)
 			return;
 	}
 	/* From the loop, never from closing_begin(). */
@@ -61,9 +62,8 @@ closing_begin(struct master *m, const struct filter *filter, bool reset,
 	    .timer = {.due = on_timer, .arg = m},
 	};
 	loop_timer_set(m->loop, &closing->timer, CLOSING_MS);
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		struct body_ref *ref = &m->bodies.refs[i];
-
+	BODIES_EACH(&m->bodies, ref)
+	{
 		ref->owes_closing = ref->body_fd >= 0;
 		outbox_closing_changed(ref);
 		courier_send(ref);

@@ -217,9 +217,9 @@ connections_next(const struct master *m, struct connections_cursor *cursor,
 	uint64_t now = clock_monotonic_ms();
 	struct slot slot;
 
-	for (; cursor->body < bodies->count; cursor->body++, cursor->slot = 0) {
+	for (; cursor->body < BOARD_ROWS; cursor->body++, cursor->slot = 0) {
 		const struct body_ref *ref = &bodies->refs[cursor->body];
-		uint32_t count = slots_of(ref);
+		uint32_t count = ref->body_fd < 0 ? 0 : slots_of(ref);
 
 		while (cursor->slot < count) {
 			if (*budget == 0)
@@ -230,7 +230,7 @@ connections_next(const struct master *m, struct connections_cursor *cursor,
 			    !slot_is_sound(plan, &slot) ||
 			    !filter_matches(filter, &slot, now))
 				continue;
-			connection->worker = cursor->body;
+			connection->worker = ref->seat;
 			view(m, &slot, now, connection);
 			return 1;
 		}

@@ -232,7 +232,7 @@ on_log(struct body_ref *ref, struct channel_message *message)
 	}
 	ref->log_budget--;
 	if (level <= ref->master->worker_level)
-		logger_write_worker(level, ref->index, text_of(message));
+		logger_write_worker(level, ref->seat, text_of(message));
 }
 
 static void

@@ -55,16 +55,16 @@ say_death(struct body_ref *ref)
 	if (death->cause == DEATH_EXIT)
 		log_warn("worker %u died, a successor takes over cause=exit "
 			 "status=%d",
-		    ref->index, death->status);
+		    ref->seat, death->status);
 	else if (death->fault_address != 0)
 		log_warn("worker %u died, a successor takes over cause=%s "
 			 "signal=SIG%s address=0x%llx",
-		    ref->index, deaths_cause(ref), name == NULL ? "?" : name,
+		    ref->seat, deaths_cause(ref), name == NULL ? "?" : name,
 		    (unsigned long long)death->fault_address);
 	else
 		log_warn("worker %u died, a successor takes over cause=%s "
 			 "signal=SIG%s",
-		    ref->index, deaths_cause(ref), name == NULL ? "?" : name);
+		    ref->seat, deaths_cause(ref), name == NULL ? "?" : name);
 }
 
 void

@@ -93,9 +93,10 @@ tell_level(struct master *m)
 			most = (enum log_level)m->service_levels[i];
 	}
 	m->worker_level = most;
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		outbox_level_changed(&m->bodies.refs[i]);
-		courier_send(&m->bodies.refs[i]);
+	BODIES_EACH(&m->bodies, ref)
+	{
+		outbox_level_changed(ref);
+		courier_send(ref);
 	}
 }
 

@@ -72,8 +72,10 @@ count_connections(const struct master *m)
 {
 	uint64_t count = 0;
 
-	for (uint32_t i = 0; i < m->bodies.count; i++)
-		count += atomic_load(&board_row(&m->board, i)->connections);
+	for (int i = board_next_live(&m->board, -1); i >= 0;
+	     i = board_next_live(&m->board, i))
+		count += atomic_load(&board_row(&m->board, (uint32_t)i)
+					  ->connections);
 	return count;
 }
 

@@ -17,9 +17,8 @@
 static bool
 is_known(const struct bodies *bodies, pid_t pid)
 {
-	for (uint32_t i = 0; i < bodies->count; i++) {
-		const struct body_ref *ref = &bodies->refs[i];
-
+	BODIES_EACH(bodies, ref)
+	{
 		if (ref->holder_pid == pid || ref->worker_pid == pid)
 			return true;
 	}

@@ -136,7 +136,7 @@ socket_for(const struct body_ref *ref, const struct plan *plan, uint32_t number)
 	if (number % 2 >= body_listener_sockets(row) ||
 	    (plan == m->next && row->born != plan->generation))
 		return -1;
-	return listeners_fd(&m->listeners, number, ref->index);
+	return listeners_fd(&m->listeners, number, ref->seat);
 }
 
 /* The next sockets in a row; numbers without one end it. */

@@ -178,7 +178,7 @@ service_is_in_use(const void *arg, uint32_t service)
 	    service * sizeof(struct board_service) +
 	    offsetof(struct board_service, connections);
 
-	return board_sum(&m->board, m->bodies.count, offset, UINT32_MAX) > 0;
+	return board_sum(&m->board, offset, UINT32_MAX) > 0;
 }
 
 static bool
@@ -189,7 +189,7 @@ backend_is_in_use(const void *arg, uint32_t backend)
 	    backend * sizeof(struct board_backend) +
 	    offsetof(struct board_backend, connections);
 
-	return board_sum(&m->board, m->bodies.count, offset, UINT32_MAX) > 0;
+	return board_sum(&m->board, offset, UINT32_MAX) > 0;
 }
 
 static int
@@ -349,7 +349,7 @@ reload_on_refused(struct body_ref *ref, uint64_t generation, const char *text)
 	if (r->stage != RELOAD_PREPARING || generation != m->next->generation)
 		return;
 	(void)snprintf(r->message, sizeof(r->message), "worker %u: %.500s",
-	    ref->index, text);
+	    ref->seat, text);
 	reload_abandon(r, "prepare");
 }
 

@@ -35,9 +35,10 @@ worker_follows(const struct body_ref *ref)
 static void
 tell_all(struct master *m, void (*change)(struct body_ref *ref))
 {
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		change(&m->bodies.refs[i]);
-		courier_send(&m->bodies.refs[i]);
+	BODIES_EACH(&m->bodies, ref)
+	{
+		change(ref);
+		courier_send(ref);
 	}
 }
 
@@ -53,8 +54,9 @@ look_whether_all_follow(struct reload *r)
 {
 	const struct bodies *bodies = &r->m->bodies;
 
-	for (uint32_t i = 0; i < bodies->count; i++) {
-		if (!worker_follows(&bodies->refs[i]))
+	BODIES_EACH(bodies, ref)
+	{
+		if (!worker_follows(ref))
 			return;
 	}
 	reload_settle(r);
@@ -68,12 +70,12 @@ hurry_worker(const struct body_ref *ref)
 	if (ref->is_lost || ref->holder_pid == 0) {
 		log_error("worker %u still works by the old configuration, and "
 			  "has no holder that could replace it process=%d",
-		    ref->index, ref->worker_pid);
+		    ref->seat, ref->worker_pid);
 		return;
 	}
 	log_warn("worker %u does not follow the reload and is replaced "
 		 "process=%d",
-	    ref->index, ref->worker_pid);
+	    ref->seat, ref->worker_pid);
 	if (ref->worker_pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd, SIGKILL,
 		    NULL, 0);
@@ -87,41 +89,29 @@ on_follow_timeout(struct reload *r)
 
 	if (!r->has_hurried) {
 		r->has_hurried = true;
-		for (uint32_t i = 0; i < bodies->count; i++)
-			hurry_worker(&bodies->refs[i]);
+		BODIES_EACH(bodies, ref)
+		hurry_worker(ref);
 		loop_timer_set(r->m->loop, &r->deadline, FOLLOW_MS);
 		return;
 	}
-	for (uint32_t i = 0; i < bodies->count; i++) {
-		if (!worker_follows(&bodies->refs[i]))
+	BODIES_EACH(bodies, ref)
+	{
+		if (!worker_follows(ref))
 			log_warn("worker %u does not work by the new "
 				 "configuration yet",
-			    i);
+			    ref->seat);
 	}
 	reload_settle(r);
 }
 
 /* The commit */
 
-static uint64_t
-sum_counter(const struct master *m, size_t offset)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		const char *row = (const char *)board_row(&m->board, i);
-
-		sum += atomic_load((const _Atomic uint64_t *)(row + offset));
-	}
-	return sum;
-}
-
 static void
 set_base(struct master *m, struct board_base *base, size_t accepted,
     size_t failed)
 {
-	atomic_store(&base->accepted, sum_counter(m, accepted));
-	atomic_store(&base->failed, sum_counter(m, failed));
+	atomic_store(&base->accepted, board_total(&m->board, accepted));
+	atomic_store(&base->failed, board_total(&m->board, failed));
 }
 
 static void
@@ -166,9 +156,10 @@ set_bases(struct master *m, const struct plan *from, const struct plan *to)
 static void
 switch_logs(const struct master *m)
 {
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		if (m->bodies.refs[i].body_fd >= 0)
-			access_take_all(&m->bodies.refs[i]);
+	BODIES_EACH(&m->bodies, ref)
+	{
+		if (ref->body_fd >= 0)
+			access_take_all(ref);
 	}
 	logger_commit();
 }
@@ -198,8 +189,8 @@ commit(struct reload *r)
 	loop_timer_set(m->loop, &r->deadline, FOLLOW_MS);
 	listeners_commit(&m->listeners, m->plan);
 	switch_logs(m);
-	for (uint32_t i = 0; i < m->bodies.count; i++)
-		outbox_commit(&m->bodies.refs[i]);
+	BODIES_EACH(&m->bodies, ref)
+	outbox_commit(ref);
 	/* It tells them something, which wakes who has nothing to do. */
 	master_on_commit(m, r->old);
 	bodies_grow(m, m->plan->workers);
@@ -219,8 +210,9 @@ look_whether_all_are_ready(struct reload *r)
 {
 	const struct bodies *bodies = &r->m->bodies;
 
-	for (uint32_t i = 0; i < bodies->count; i++) {
-		if (!worker_is_ready(&bodies->refs[i]))
+	BODIES_EACH(bodies, ref)
+	{
+		if (!worker_is_ready(ref))
 			return;
 	}
 	if (r->dry_run)
@@ -235,17 +227,17 @@ explain_unready(const struct body_ref *ref, char *why, size_t why_size)
 	if (ref->body_fd < 0)
 		(void)snprintf(why, why_size,
 		    "worker %u is not running, it is being started: try again",
-		    ref->index);
+		    ref->seat);
 	else if (ref->worker_pid == 0)
 		(void)snprintf(why, why_size,
 		    "worker %u has died and its successor is not there yet: "
 		    "try again",
-		    ref->index);
+		    ref->seat);
 	else
 		(void)snprintf(why, why_size,
 		    "worker %u (process %d) did not get ready within %d s; if "
 		    "it hangs the watchdog replaces it: try again then",
-		    ref->index, ref->worker_pid, PREPARE_MS / 1000);
+		    ref->seat, ref->worker_pid, PREPARE_MS / 1000);
 }
 
 static void
@@ -253,11 +245,11 @@ on_prepare_timeout(struct reload *r)
 {
 	const struct bodies *bodies = &r->m->bodies;
 
-	for (uint32_t i = 0; i < bodies->count; i++) {
-		if (worker_is_ready(&bodies->refs[i]))
+	BODIES_EACH(bodies, ref)
+	{
+		if (worker_is_ready(ref))
 			continue;
-		explain_unready(&bodies->refs[i], r->message,
-		    sizeof(r->message));
+		explain_unready(ref, r->message, sizeof(r->message));
 		break;
 	}
 	reload_abandon(r, "prepare");
@@ -273,8 +265,8 @@ reload_prepare(struct reload *r)
 	m->last_generation = m->next->generation;
 	r->stage = RELOAD_PREPARING;
 	loop_timer_set(m->loop, &r->deadline, PREPARE_MS);
-	for (uint32_t i = 0; i < m->bodies.count; i++)
-		courier_send(&m->bodies.refs[i]);
+	BODIES_EACH(&m->bodies, ref)
+	courier_send(ref);
 }
 
 void

@@ -49,6 +49,8 @@ place_all(const struct spawn_fds *fds)
 	    {epoll_create1(0), BODY_FD_EPOLL},
 	    {fds->body_fd, BODY_FD_BODY},
 	    {fds->board_read_fd, BODY_FD_BOARD_READ},
+	    {fds->door_fd >= 0 ? fds->door_fd : open("/dev/null", O_RDWR),
+		BODY_FD_DOOR},
 	    {fds->board_write_fd, BODY_FD_BOARD_WRITE},
 	};
 	int rc = place(places, ARRAY_LEN(places));

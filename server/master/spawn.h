@@ -14,6 +14,7 @@
 struct spawn_fds {
 	int body_fd;
 	int channel_fd;
+	int door_fd; /* its listening socket for the next master; -1: none */
 	int board_read_fd;
 	int board_write_fd;
 };

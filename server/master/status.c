@@ -91,7 +91,7 @@ status_gateway(const struct master *m, struct gateway_status *status)
 bool
 status_worker_runs(const struct master *m, uint32_t i)
 {
-	const struct body_ref *ref = &m->bodies.refs[i];
+	const struct body_ref *ref = bodies_at(&m->bodies, i);
 
 	return ref->worker_pid != 0 && ref->follows == m->plan->generation;
 }
@@ -104,11 +104,28 @@ worker_state(const struct master *m, uint32_t i)
 	return status_worker_runs(m, i) ? "running" : "waiting";
 }
 
+/* What one of the two bodies that a seat may have counts. */
+static void
+add_seat(const struct master *m, const struct body_ref *ref,
+    struct worker_status *status)
+{
+	const struct board_row *row = board_row(&m->board, ref->row);
+
+	if (!board_was_used(&m->board, ref->row))
+		return;
+	if (ref->body_fd >= 0)
+		status->connections += live(&row->connections);
+	for (uint32_t s = 0; s < m->plan->services.count; s++)
+		status->accepted =
+		    sum(status->accepted, counter(&row->services[s].accepted));
+}
+
 void
 status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 {
-	struct body_ref *ref = &m->bodies.refs[i];
-	const struct board_row *row = board_row(&m->board, i);
+	struct body_ref *ref = bodies_at(&m->bodies, i);
+	struct body_ref *partner = bodies_partner(&m->bodies, ref);
+	const struct board_row *row = board_row(&m->board, ref->row);
 
 	deaths_look(ref);
 	*status = (struct worker_status){
@@ -117,8 +134,7 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 	    .state = worker_state(m, i),
 	    .fault = ref->fault[0] == '\0' ? NULL : ref->fault,
 	    .shortages = atomic_load(&row->shortages),
-	    .connections = live(&row->connections),
-	    .respawns = ref->respawns,
+	    .respawns = ref->respawns + partner->respawns,
 	    .has_death = ref->has_death,
 	    .death_at_us = ref->death.at_us & INT64_MAX,
 	    .death_cause = deaths_cause(ref),
@@ -126,9 +142,8 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 		ref->death.cause == DEATH_EXIT ? 0 : ref->death.status,
 	    .death_culprit = ref->death.culprit & INT64_MAX,
 	};
-	for (uint32_t s = 0; s < m->plan->services.count; s++)
-		status->accepted =
-		    sum(status->accepted, counter(&row->services[s].accepted));
+	add_seat(m, ref, status);
+	add_seat(m, partner, status);
 }
 
 void
@@ -155,11 +170,13 @@ status_service(const struct master *m, uint32_t service,
 	const struct board_base *base = &m->board.head->services[service];
 
 	memset(status, 0, sizeof(*status));
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
+	for (int i = board_next_used(&m->board, -1); i >= 0;
+	     i = board_next_used(&m->board, i)) {
 		const struct board_service *row =
-		    &board_row(&m->board, i)->services[service];
+		    &board_row(&m->board, (uint32_t)i)->services[service];
 
-		status->connections += live(&row->connections);
+		if (board_is_live(&m->board, (uint32_t)i))
+			status->connections += live(&row->connections);
 		status->accepted =
 		    sum(status->accepted, counter(&row->accepted));
 		status->refused = sum(status->refused, counter(&row->refused));
@@ -175,11 +192,13 @@ status_backend(const struct master *m, uint32_t backend,
 	const struct board_base *base = &m->board.head->backends[backend];
 
 	*status = (struct backend_status){.state = "up", .admin = "ready"};
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
+	for (int i = board_next_used(&m->board, -1); i >= 0;
+	     i = board_next_used(&m->board, i)) {
 		const struct board_backend *row =
-		    &board_row(&m->board, i)->backends[backend];
+		    &board_row(&m->board, (uint32_t)i)->backends[backend];
 
-		status->connections += live(&row->connections);
+		if (board_is_live(&m->board, (uint32_t)i))
+			status->connections += live(&row->connections);
 		status->accepted =
 		    sum(status->accepted, counter(&row->accepted));
 		status->failed = sum(status->failed, counter(&row->failed));
@@ -191,7 +210,6 @@ status_backend(const struct master *m, uint32_t backend,
 static void
 add_row(const struct board_row *row, struct totals_status *status)
 {
-	status->connections += live(&row->connections);
 	status->bytes_up = sum(status->bytes_up, counter(&row->bytes[FLOW_UP]));
 	status->bytes_down =
 	    sum(status->bytes_down, counter(&row->bytes[FLOW_DOWN]));
@@ -220,11 +238,16 @@ void
 status_totals(const struct master *m, struct totals_status *status)
 {
 	*status = (struct totals_status){.log_dropped = logger_dropped()};
-	for (uint32_t i = 0; i < m->bodies.count; i++) {
-		add_row(board_row(&m->board, i), status);
-		deaths_look(&m->bodies.refs[i]);
-		status->deaths += m->bodies.refs[i].respawns;
+	for (int i = board_next_used(&m->board, -1); i >= 0;
+	     i = board_next_used(&m->board, i)) {
+		const struct board_row *row = board_row(&m->board, (uint32_t)i);
+		struct body_ref *ref = &m->bodies.refs[i];
+
+		if (board_is_live(&m->board, (uint32_t)i))
+			status->connections += live(&row->connections);
+		add_row(row, status);
+		add_counters(m, row, status);
+		deaths_look(ref);
+		status->deaths += ref->respawns;
 	}
-	for (uint32_t i = 0; i < m->bodies.count; i++)
-		add_counters(m, board_row(&m->board, i), status);
 }

@@ -26,7 +26,21 @@ board_row_offset(uint32_t i)
 size_t
 board_size(void)
 {
-	return board_row_offset(PLAN_WORKERS_MAX);
+	return board_row_offset(BOARD_ROWS);
+}
+
+static int
+init_head(int fd)
+{
+	struct board_head *head = board_map_head(fd);
+
+	if (head == NULL)
+		return -errno;
+	head->magic = BOARD_MAGIC;
+	head->version = BOARD_VERSION;
+	head->rows = BOARD_ROWS;
+	munmap(head, sizeof(*head));
+	return 0;
 }
 
 int
@@ -37,7 +51,8 @@ board_create(int *fd, int *read_fd)
 	*fd = shm_create("srvd-board", board_size());
 	if (*fd < 0)
 		return *fd;
-	*read_fd = shm_reopen(*fd);
+	rc = init_head(*fd);
+	*read_fd = rc < 0 ? rc : shm_reopen(*fd);
 	if (*read_fd >= 0)
 		return 0;
 	rc = *read_fd;
@@ -49,13 +64,24 @@ board_create(int *fd, int *read_fd)
 int
 board_map(int read_fd, struct board *board)
 {
-	char *base = shm_map(read_fd, 0, board_size(), PROT_READ);
+	struct stat st;
+	char *base;
 
+	if (fstat(read_fd, &st) < 0)
+		return -errno;
+	if (st.st_size != (off_t)board_size())
+		return -EINVAL;
+	base = shm_map(read_fd, 0, board_size(), PROT_READ);
 	if (base == NULL)
 		return -errno;
 	board->head = (const struct board_head *)base;
 	board->rows = base + board_row_offset(0);
-	return 0;
+	if (board->head->magic == BOARD_MAGIC &&
+	    board->head->version == BOARD_VERSION &&
+	    board->head->rows == BOARD_ROWS)
+		return 0;
+	munmap(base, board_size());
+	return -EINVAL;
 }
 
 struct board_head *
@@ -79,20 +105,101 @@ board_row(const struct board *board, uint32_t i)
 	    board_row_offset(0));
 }
 
+void
+board_set_live(struct board_head *head, uint32_t i, bool is_live)
+{
+	uint64_t bit = UINT64_C(1) << i % 64;
+
+	if (is_live) {
+		atomic_fetch_or(&head->used[i / 64], bit);
+		atomic_fetch_or(&head->live[i / 64], bit);
+	} else {
+		atomic_fetch_and(&head->live[i / 64], ~bit);
+	}
+}
+
+static bool
+has_bit(const _Atomic uint64_t *words, uint32_t i)
+{
+	return (atomic_load_explicit(&words[i / 64], memory_order_relaxed) >>
+		       i % 64 &
+		   1) != 0;
+}
+
+bool
+board_is_live(const struct board *board, uint32_t i)
+{
+	return has_bit(board->head->live, i);
+}
+
+bool
+board_was_used(const struct board *board, uint32_t i)
+{
+	return has_bit(board->head->used, i);
+}
+
+static int
+next_bit(const _Atomic uint64_t *words, int i)
+{
+	uint32_t at = (uint32_t)(i + 1);
+	uint64_t word;
+
+	while (at < BOARD_ROWS) {
+		word = atomic_load_explicit(&words[at / 64],
+			   memory_order_relaxed) >>
+		    at % 64;
+		if (word != 0)
+			return (int)at + __builtin_ctzll(word);
+		at = (at / 64 + 1) * 64;
+	}
+	return -1;
+}
+
+int
+board_next_live(const struct board *board, int i)
+{
+	return next_bit(board->head->live, i);
+}
+
+int
+board_next_used(const struct board *board, int i)
+{
+	return next_bit(board->head->used, i);
+}
+
+static const char *
+at_row(const struct board *board, int i, size_t offset)
+{
+	return (const char *)board_row(board, (uint32_t)i) + offset;
+}
+
 uint64_t
-board_sum(const struct board *board, uint32_t rows, size_t offset,
-    uint32_t limit)
+board_sum(const struct board *board, size_t offset, uint32_t limit)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < rows; i++) {
-		const char *row = (const char *)board_row(board, i);
+	for (int i = board_next_live(board, -1); i >= 0;
+	     i = board_next_live(board, i)) {
 		uint32_t live =
-		    atomic_load_explicit((const _Atomic uint32_t *)(row +
-					     offset),
+		    atomic_load_explicit((const _Atomic uint32_t *)at_row(board,
+					     i, offset),
 			memory_order_relaxed);
 
 		sum += live <= limit ? live : 0;
 	}
+	return sum;
+}
+
+uint64_t
+board_total(const struct board *board, size_t offset)
+{
+	uint64_t sum = 0;
+
+	for (int i = board_next_used(board, -1); i >= 0;
+	     i = board_next_used(board, i))
+		sum +=
+		    atomic_load_explicit((const _Atomic uint64_t *)at_row(board,
+					     i, offset),
+			memory_order_relaxed);
 	return sum;
 }

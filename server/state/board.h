@@ -16,11 +16,18 @@
 #define SRVD_STATE_BOARD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/attr.h"
 #include "server/state/plan.h"
+
+#define BOARD_MAGIC   0x6472616f62767273ULL /* "srvboard" */
+#define BOARD_VERSION 1
+/* Two for each seat: a body and the one that takes its place live side by
+ * side for a while. */
+#define BOARD_ROWS (2 * PLAN_WORKERS_MAX)
 
 /* Counters of rows never go back: these are what they stood at, summed over
  * all rows, when an index was given to the name that has it now. */
@@ -30,9 +37,16 @@ struct board_base {
 };
 
 struct board_head {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t rows;
 	_Atomic uint64_t generation; /* of the plan in force, 0: none yet */
-	/* Of body i's access ring: what the master has taken (body.h). */
-	_Atomic uint64_t access_tail[PLAN_WORKERS_MAX];
+	_Atomic uint64_t transfer;   /* the number of the last hand-over */
+	/* Bits, by row: there is a body; there was one ever. */
+	_Atomic uint64_t live[BOARD_ROWS / 64];
+	_Atomic uint64_t used[BOARD_ROWS / 64];
+	/* Of row i's access ring: what the master has taken (body.h). */
+	_Atomic uint64_t access_tail[BOARD_ROWS];
 	struct board_base services[PLAN_SERVICES_MAX];
 	struct board_base backends[PLAN_BACKENDS_MAX];
 };
@@ -54,6 +68,7 @@ struct board_backend {
 struct board_row {
 	_Atomic uint32_t connections; /* live */
 	_Atomic uint32_t shortages;   /* bits, by enum shortage */
+	_Atomic uint64_t next_id;     /* of the connection accepted next */
 	_Atomic uint64_t bytes[2];    /* by enum direction */
 	_Atomic uint64_t culprits;
 	_Atomic uint64_t log_dropped;
@@ -64,7 +79,7 @@ struct board_row {
 /* A process's view of the board. */
 struct board {
 	const struct board_head *head;
-	char *rows; /* PLAN_WORKERS_MAX of them, read-only */
+	char *rows; /* BOARD_ROWS of them, read-only */
 };
 
 size_t board_size(void);
@@ -74,7 +89,8 @@ size_t board_row_offset(uint32_t i);
 /* Make the board; *fd can write it, *read_fd can't.  Returns 0 or -errno. */
 must_check int board_create(int *fd, int *read_fd);
 
-/* Map all of it read-only.  Returns 0 or -errno. */
+/* Map all of it read-only, and check that it is one of this build (-EINVAL).
+ * Returns 0 or -errno. */
 must_check int board_map(int read_fd, struct board *board);
 /* Map the head, or row i, writable; NULL with errno set. */
 struct board_head *board_map_head(int fd);
@@ -82,11 +98,23 @@ struct board_row *board_map_row(int fd, uint32_t i);
 
 const struct board_row *board_row(const struct board *board, uint32_t i);
 
+/* Row i has a body from now on; or none any more. */
+void board_set_live(struct board_head *head, uint32_t i, bool is_live);
+
+bool board_is_live(const struct board *board, uint32_t i);
+bool board_was_used(const struct board *board, uint32_t i);
+
+/* The row after i (-1: the first) that has a body, or ever had one; -1 at the
+ * end. */
+int board_next_live(const struct board *board, int i);
+int board_next_used(const struct board *board, int i);
+
 /*
- * The sum of a live count, at offset in a row, over the first rows rows.  A
+ * The sum of a live count, at offset in a row, over all rows with a body.  A
  * row that claims more than limit lies, and counts nothing (B1).
  */
-uint64_t board_sum(const struct board *board, uint32_t rows, size_t offset,
-    uint32_t limit);
+uint64_t board_sum(const struct board *board, size_t offset, uint32_t limit);
+/* The sum of a counter, at offset in a row, over all rows ever used. */
+uint64_t board_total(const struct board *board, size_t offset);
 
 #endif

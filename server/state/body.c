@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/state/board.h"
 #include "server/state/body.h"
 #include "server/state/shm.h"
 
@@ -29,7 +30,9 @@ head_init(struct body_head *head, const struct body_spec *spec)
 
 	head->magic = BODY_MAGIC;
 	head->version = BODY_VERSION;
-	head->index = spec->index;
+	head->row = spec->row;
+	head->seat = spec->seat;
+	head->master_uid = geteuid();
 	head->size = body_size(spec->slots_max);
 	head->slots_max = spec->slots_max;
 	head->pipes_max = spec->pipes_max;
@@ -82,8 +85,8 @@ body_head_fault(const struct body_head *head, uint64_t size)
 		return "more pipes than there can be";
 	if (head->groups_count > PLAN_GROUPS_MAX)
 		return "more groups than there can be";
-	if (head->index >= PLAN_WORKERS_MAX)
-		return "an index out of range";
+	if (head->row >= BOARD_ROWS || head->seat >= PLAN_WORKERS_MAX)
+		return "a row or seat out of range";
 	return NULL;
 }
 

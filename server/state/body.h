@@ -28,10 +28,13 @@
 #include "server/state/slot.h"
 
 #define BODY_MAGIC         0x79646f6264767273ULL /* "srvdbody" */
-#define BODY_VERSION       1
+#define BODY_VERSION       2
 #define BODY_PIPES_MAX     1024
 #define BODY_LISTENERS_MAX (2 * PLAN_LISTENERS_MAX)
 #define BODY_PLANS         2
+/* Sockets of seats that have no worker any more, accepted on beside ours. */
+#define BODY_EXTRAS_MAX  1024
+#define BODY_SOCKETS_MAX (BODY_LISTENERS_MAX + BODY_EXTRAS_MAX)
 /* Bits of a slot's number in an epoll key. */
 #define BODY_SLOTS_MAX ((1u << 23) - 1)
 
@@ -42,12 +45,14 @@ enum body_fd {
 	BODY_FD_LOG = 2, /* the master's standard error */
 	BODY_FD_CHANNEL = 3,
 	BODY_FD_EPOLL = 4,
-	BODY_FD_FREE = 5, /* the first that is not fixed */
-	/* Passed to the holder, which maps and closes them: */
+	/* What a new master asks for after ours has died: */
 	BODY_FD_BODY = 5,
 	BODY_FD_BOARD_READ = 6,
-	BODY_FD_BOARD_WRITE = 7,
-	BODY_FD_HOLDER_END = 8,
+	BODY_FD_DOOR = 7, /* the listening socket that it comes to */
+	BODY_FD_FREE = 8, /* the first that is not fixed */
+	/* Passed to the holder, which maps and closes it: */
+	BODY_FD_BOARD_WRITE = 8,
+	BODY_FD_HOLDER_END = 9,
 };
 
 /* What the worker is doing, and to which slot. */
@@ -125,6 +130,27 @@ struct body_closing {
 	_Atomic uint64_t closed; /* connections closed for it so far */
 };
 
+/*
+ * The two ends of a hand-over (transfer.h); a body may be giver and taker at
+ * once, in one transfer each.  A transfer is over for a body when the number
+ * here is 0.
+ */
+struct body_give {
+	uint64_t transfer; /* 0: none */
+	int32_t fd;        /* of the channel to the taker */
+	uint32_t left;     /* connections still to be given; CHANNEL_ALL */
+	uint32_t batch;    /* the last that was sent, or is about to be */
+	uint32_t given;    /* connections that the taker has */
+	uint64_t nonce;    /* of the last question */
+};
+
+struct body_take {
+	uint64_t transfer; /* 0: none */
+	int32_t fd;        /* of the channel to the giver */
+	uint32_t batch;    /* the last that is ours: the one store by which
+			    * its connections change their owner */
+};
+
 /* Bytes of access lines that wait for the master; a power of two. */
 #define BODY_ACCESS_SIZE (1u << 19)
 /* The longest of them, with its newline. */
@@ -133,7 +159,10 @@ struct body_closing {
 struct body_head {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t index;
+	uint32_t row;  /* of the board; the body's number */
+	uint32_t seat; /* its worker's number: whose member of each group of
+			* listening sockets it accepts on */
+	uint32_t master_uid; /* who may come to the door */
 	uint64_t size;
 	uint32_t slots_max;
 	uint32_t pipes_max;
@@ -154,7 +183,9 @@ struct body_head {
 	_Atomic uint64_t beat;    /* changes while it makes progress */
 	_Atomic uint32_t settled; /* it ended its sweep and a round */
 	uint32_t slots_used;      /* no slot at or past it was ever claimed */
-	uint64_t next_id;
+	uint64_t next_id;         /* as the board's row has it */
+	/* Its sockets are others' now: give all away, and end when empty. */
+	uint32_t is_retiring;
 	/* Accept no more, and end by then (CLOCK_MONOTONIC); 0: not told. */
 	uint64_t drain_until_ms;
 	_Atomic uint64_t journal;
@@ -166,14 +197,20 @@ struct body_head {
 	struct body_redo redo;
 	struct body_plan plans[BODY_PLANS];
 	struct body_closing closing;
+	struct body_give give;
+	struct body_take take;
 	/* Whole lines, each with its newline; byte n of all that were ever
 	 * written stands at n % BODY_ACCESS_SIZE.  What the master has taken
 	 * stands on the board. */
 	_Atomic uint64_t access_head;
-	int32_t listener_fd[BODY_LISTENERS_MAX]; /* 0: none (S1) */
+	int32_t listener_fd[BODY_SOCKETS_MAX]; /* 0: none (S1) */
 	/* The plan_listener.born that a socket belongs to: an index may have
 	 * been another address's, of a reload that was given up. */
-	uint64_t listener_born[BODY_LISTENERS_MAX];
+	uint64_t listener_born[BODY_SOCKETS_MAX];
+	/* Of extra i, which is socket BODY_LISTENERS_MAX + i: the number of
+	 * our own of that group, and the seat whose member it is. */
+	uint32_t extra_number[BODY_EXTRAS_MAX];
+	uint32_t extra_seat[BODY_EXTRAS_MAX];
 	struct body_pipe pipes[BODY_PIPES_MAX]; /* number 1 is pipes[0] */
 	char access[BODY_ACCESS_SIZE];
 };
@@ -186,7 +223,8 @@ struct body {
 
 /* What a new body is made for. */
 struct body_spec {
-	uint32_t index;
+	uint32_t row;
+	uint32_t seat;
 	uint32_t slots_max;
 	uint32_t pipes_max;
 	uint64_t first_id;

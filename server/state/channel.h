@@ -17,7 +17,7 @@
 #include "common/attr.h"
 #include "server/state/filter.h"
 
-#define CHANNEL_VERSION  2
+#define CHANNEL_VERSION  3
 #define CHANNEL_TEXT_MAX 1024
 #define CHANNEL_ALL      UINT32_MAX
 /* The kernel passes at most 253 descriptors a message (SCM_MAX_FD). */
@@ -35,9 +35,18 @@ enum channel_type {
 	CHANNEL_CLOSED,  /* request is done; count connections were closed */
 	CHANNEL_ACCESS,  /* access lines wait in the body */
 	CHANNEL_LOG,     /* level, text */
+	CHANNEL_JOINED,  /* the end of transfer request has come */
+	CHANNEL_GIVEN, /* transfer request is over: count connections are the */
+		       /* taker's; with is_reset it broke before that */
+	/* From the worker to a master that came to its door, after the hello. */
+	CHANNEL_BODY,    /* first: its seat, count: its row; body, board, and */
+			 /* the plan of generation */
+	CHANNEL_SOCKETS, /* its listening sockets, any order */
+	CHANNEL_INVENTORY, /* that was all */
 	/* From the master. */
 	CHANNEL_PLAN,      /* generation, its memfd */
-	CHANNEL_LISTENERS, /* generation, sockets first to first + count */
+	CHANNEL_LISTENERS, /* generation, sockets first to first + count, the */
+			   /* members of seat */
 	CHANNEL_ABORT,     /* forget what was sent for generation */
 	CHANNEL_LEVEL,     /* log this level and what is graver: of service */
 			   /* first, or of all (CHANNEL_ALL), which ends */
@@ -47,6 +56,12 @@ enum channel_type {
 	CHANNEL_DRAIN,     /* accept no more, and end when empty; from */
 			   /* until_ms on close what is left */
 	CHANNEL_STOP,      /* end now */
+	CHANNEL_GIVE,      /* hand over count connections, or all */
+	/* (CHANNEL_ALL), by what comes: our end of transfer */
+	/* request */
+	CHANNEL_TAKE,   /* take what comes over this end of it */
+	CHANNEL_RETIRE, /* close the listening sockets, which are others' */
+			/* now; end when all connections are given away */
 	CHANNEL_TYPES
 };
 
@@ -61,6 +76,7 @@ struct channel_message {
 	uint32_t first;
 	uint32_t count;
 	uint32_t level;
+	uint32_t seat;
 	uint32_t text_length; /* without a NUL; text is what follows */
 	char text[CHANNEL_TEXT_MAX];
 };

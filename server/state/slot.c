@@ -10,12 +10,13 @@
 
 /* clang-format off */
 static const unsigned conn_next[CONN_STATES] = {
-	[CONN_FREE]      = TO(CONN_ACCEPTING),
+	[CONN_FREE]      = TO(CONN_ACCEPTING) | TO(CONN_ARRIVING),
 	[CONN_ACCEPTING] = TO(CONN_FREE) | TO(CONN_DIALING) | TO(CONN_CLOSING),
 	[CONN_DIALING]   = TO(CONN_RELAYING) | TO(CONN_CLOSING),
 	[CONN_RELAYING]  = TO(CONN_RESETTING) | TO(CONN_CLOSING),
 	[CONN_RESETTING] = TO(CONN_CLOSING),
 	[CONN_CLOSING]   = TO(CONN_FREE),
+	[CONN_ARRIVING]  = TO(CONN_RELAYING) | TO(CONN_RESETTING) | TO(CONN_FREE),
 };
 
 static const unsigned flow_next[FLOW_STATES] = {
@@ -59,7 +60,7 @@ flow_set_state(struct flow *flow, enum flow_state to)
 bool
 slot_is_connection(const struct slot *slot)
 {
-	return slot->state > CONN_ACCEPTING && slot->state < CONN_STATES;
+	return slot->state > CONN_ACCEPTING && slot->state < CONN_ARRIVING;
 }
 
 void

@@ -14,6 +14,8 @@
  *      descriptor, and returns to it after its last one is closed.
  *  S3  slot_set_state() is the only writer of state; it allows no transition
  *      outside its table.
+ *  S5  A slot with a batch in CONN_RELAYING or CONN_RESETTING is frozen:
+ *      nothing of it is touched until its taker says whose it is.
  *  S4  CONN_CLOSING means: its numbers are being closed, and nothing else is
  *      opened before that is done.  At most one slot of a body is in it.
  */
@@ -35,6 +37,7 @@ enum conn_state {
 	CONN_RESETTING, /* one side was reset: what it sent still goes on, */
 			/* then the other side is reset */
 	CONN_CLOSING,
+	CONN_ARRIVING, /* being handed over to us: not ours before its batch */
 	CONN_STATES
 };
 
@@ -143,12 +146,17 @@ struct slot {
 	uint8_t end;          /* enum conn_end; with a reason: how it ends */
 	uint32_t unacked;     /* CONN_RESETTING: bytes not yet acknowledged */
 	uint16_t tried[SLOT_TRIED_MAX];
+	uint8_t arrives_as; /* CONN_ARRIVING: the state it is to have */
+	uint8_t reserved[3];
 	struct flow flows[2];
 	uint64_t accepted_us; /* since the epoch */
 	uint64_t started_us;  /* the same moment by CLOCK_MONOTONIC */
 	uint32_t connect_us;  /* from there until a backend was connected */
-	uint64_t phase_ms;    /* when its state began; CLOCK_MONOTONIC */
-	uint64_t active_ms;   /* when a byte last moved */
+	/* The batch that it is handed over in, or 0: frozen, as it may be the
+	 * taker's already; in CONN_ARRIVING: the one that it came in. */
+	uint32_t batch;
+	uint64_t phase_ms;  /* when its state began; CLOCK_MONOTONIC */
+	uint64_t active_ms; /* when a byte last moved */
 	struct endpoint client;
 	struct endpoint local;
 	struct endpoint source;

@@ -117,8 +117,7 @@ accept_open(struct worker *w)
 static uint64_t
 live_at(const struct worker *w, size_t offset)
 {
-	return board_sum(w->board, w->plan->workers, offset,
-	    w->plan->max_connections);
+	return board_sum(w->board, offset, w->plan->max_connections);
 }
 
 static uint64_t

@@ -269,7 +269,7 @@ access_format(const struct worker *w, const struct slot *slot,
 static uint64_t
 taken_by_master(const struct worker *w)
 {
-	return atomic_load(&w->board->head->access_tail[w->head->index]);
+	return atomic_load(&w->board->head->access_tail[w->head->row]);
 }
 
 /* Only when there was nothing: the master takes all that it then finds. */

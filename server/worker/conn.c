@@ -55,9 +55,11 @@ conn_claim(struct worker *w)
 	slot = worker_slot(w, number);
 	memset(slot, 0, sizeof(*slot));
 	slot->id = w->head->next_id;
-	/* Ids of the workers of a gateway never meet: each has those that
+	/* Ids of the bodies of a gateway never meet: each row has those that
 	 * leave its own remainder. */
-	w->head->next_id += PLAN_WORKERS_MAX;
+	w->head->next_id += BOARD_ROWS;
+	atomic_store_explicit(&w->row->next_id, w->head->next_id,
+	    memory_order_relaxed);
 	slot_set_state(slot, CONN_ACCEPTING);
 	w->live++;
 	return slot;

@@ -61,7 +61,7 @@ pick_roundrobin(struct worker *w, const struct choice *choice,
 static uint64_t
 live_of(const struct worker *w, uint32_t backend)
 {
-	return board_sum(w->board, w->plan->workers,
+	return board_sum(w->board,
 	    offsetof(struct board_row, backends[backend].connections),
 	    w->plan->max_connections);
 }
@@ -180,7 +180,7 @@ pick_turns(const struct worker *w, const struct plan *plan)
 			keep_turns(w, plan, service, turns);
 		else
 			turns[behind(plan, service, service->first_backend,
-			    w->head->index % service->backends)] += 1;
+			    w->head->seat % service->backends)] += 1;
 	}
 	return turns;
 }

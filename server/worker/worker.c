@@ -190,14 +190,14 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 	log_open(orders_log, (enum log_level)body->head->log_level);
 	if (body_head_fault(w.head, body->size) != NULL) {
 		log_error("the body of worker %u is damaged beyond use: %s",
-		    w.head->index, body_head_fault(w.head, body->size));
+		    w.head->seat, body_head_fault(w.head, body->size));
 		return WORKER_EXIT_BROKEN;
 	}
 	levels_init(&w);
 	scarcity_recover(&w);
 	fault_install(w.head);
 	if (init_caches(&w) < 0 || sweep(&w) < 0) {
-		log_error("worker %u can't start: %s", w.head->index,
+		log_error("worker %u can't start: %s", w.head->seat,
 		    strerror(ENOMEM));
 		return 1;
 	}

@@ -240,7 +240,8 @@ static inline struct body *
 gateway_add_body(uint32_t slots)
 {
 	const struct body_spec spec = {
-	    .index = gateway.bodies.count,
+	    .row = gateway.bodies.count,
+	    .seat = gateway.bodies.count,
 	    .slots_max = slots,
 	    .pipes_max = 8,
 	    .first_id = 1,
@@ -250,7 +251,9 @@ gateway_add_body(uint32_t slots)
 
 	ck_assert_uint_lt(gateway.bodies.count, FAKE_BODIES_MAX);
 	gateway.bodies.count++;
-	ref->index = spec.index;
+	ref->row = spec.row;
+	ref->seat = spec.seat;
+	ref->is_current = true;
 	ref->body_fd = body_create(&spec);
 	ck_assert_int_ge(ref->body_fd, 0);
 	ck_assert_int_eq(body_map(ref->body_fd, 1, &ref->body), 0);

@@ -176,7 +176,8 @@ static inline void
 kit_add_body(uint32_t i)
 {
 	struct body_spec spec = {
-	    .index = i,
+	    .row = i,
+	    .seat = i,
 	    .slots_max = 16,
 	    .pipes_max = 8,
 	    .plan = kit.plan,
@@ -185,7 +186,9 @@ kit_add_body(uint32_t i)
 
 	*ref = (struct body_ref){
 	    .master = &kit,
-	    .index = i,
+	    .row = i,
+	    .seat = i,
+	    .is_current = true,
 	    .channel_fd = -1,
 	    .worker_pidfd = -1,
 	    .log_budget = 100,

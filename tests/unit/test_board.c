@@ -33,12 +33,12 @@ START_TEST(rows_stand_on_pages_of_their_own)
 	size_t page = shm_round(1);
 
 	ck_assert_uint_ge(board_row_offset(0), sizeof(struct board_head));
-	for (uint32_t i = 0; i < PLAN_WORKERS_MAX; i++) {
+	for (uint32_t i = 0; i < BOARD_ROWS; i++) {
 		ck_assert_uint_eq(board_row_offset(i) % page, 0);
 		ck_assert_uint_ge(board_row_offset(i + 1),
 		    board_row_offset(i) + sizeof(struct board_row));
 	}
-	ck_assert_uint_eq(board_size(), board_row_offset(PLAN_WORKERS_MAX));
+	ck_assert_uint_eq(board_size(), board_row_offset(BOARD_ROWS));
 }
 END_TEST
 
@@ -47,7 +47,7 @@ START_TEST(what_one_writes_all_see)
 	struct board board;
 	struct board_head *head;
 	struct board_row *row;
-	uint32_t last = PLAN_WORKERS_MAX - 1;
+	uint32_t last = BOARD_ROWS - 1;
 
 	make();
 	ck_assert_int_eq(board_map(read_fd, &board), 0);

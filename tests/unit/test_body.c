@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/state/board.h"
 #include "server/state/body.h"
 #include "server/state/shm.h"
 #include "tests/unit/child.h"
@@ -20,7 +21,7 @@ _Static_assert(_Alignof(struct slot) == 64, "that begin at one");
 _Static_assert(sizeof(struct flow) == 24, "two of them are in a slot");
 _Static_assert(sizeof(struct body_pipe) == 16, "pipe2() writes the first 8");
 _Static_assert(offsetof(struct body_pipe, fd) == 0, "pipe2() writes here");
-_Static_assert(BODY_FD_FREE == 5, "0 to 4 are fixed");
+_Static_assert(BODY_FD_FREE == 8, "0 to 7 are fixed");
 
 static const struct plan plan = {
     .watchdog_ms = 4711,
@@ -36,7 +37,8 @@ static int
 make(uint32_t slots_max, int drop)
 {
 	const struct body_spec spec = {
-	    .index = 3,
+	    .row = 131,
+	    .seat = 3,
 	    .slots_max = slots_max,
 	    .pipes_max = 10,
 	    .first_id = 4,
@@ -55,7 +57,8 @@ START_TEST(a_new_body_is_empty)
 	int fd = make(100, 1);
 	const struct body_head *head = body.head;
 
-	ck_assert_uint_eq(head->index, 3);
+	ck_assert_uint_eq(head->row, 131);
+	ck_assert_uint_eq(head->seat, 3);
 	ck_assert_uint_eq(head->slots_max, 100);
 	ck_assert_uint_eq(head->slots_used, 0);
 	ck_assert_uint_eq(head->pipes_max, 10);
@@ -140,8 +143,9 @@ static const struct damage damages[] = {
     {FIELD(pipes_max), BODY_PIPES_MAX + 1, "pipes"},
     {FIELD(pipes_max), UINT32_MAX, "pipes"},
     {FIELD(groups_count), PLAN_GROUPS_MAX + 1, "groups"},
-    {FIELD(index), PLAN_WORKERS_MAX, "index"},
-    {FIELD(index), UINT32_MAX, "index"},
+    {FIELD(row), BOARD_ROWS, "row"},
+    {FIELD(seat), PLAN_WORKERS_MAX, "seat"},
+    {FIELD(row), UINT32_MAX, "row"},
 };
 
 START_TEST(each_field_of_the_head_is_checked)
@@ -168,7 +172,7 @@ START_TEST(each_field_of_the_head_is_checked)
 	body.head->slots_used = 100;
 	body.head->pipes_max = BODY_PIPES_MAX;
 	body.head->groups_count = PLAN_GROUPS_MAX;
-	body.head->index = PLAN_WORKERS_MAX - 1;
+	body.head->row = BOARD_ROWS - 1;
 	ck_assert_ptr_null(body_head_fault(body.head, body.size));
 	body_unmap(&body);
 	(void)close(fd);

@@ -16,12 +16,11 @@ static struct relayed conns[CROWD];
  * a tenth of them. */
 START_TEST(ids_in_a_row_are_spread_evenly)
 {
-	for (uint64_t first = 1; first <= PLAN_WORKERS_MAX; first++) {
+	for (uint64_t first = 1; first <= BOARD_ROWS; first++) {
 		unsigned tenths[10] = {0};
 
 		for (uint64_t i = 0; i < 1000; i++) {
-			uint32_t delay =
-			    drain_delay_ms(first + i * PLAN_WORKERS_MAX);
+			uint32_t delay = drain_delay_ms(first + i * BOARD_ROWS);
 
 			ck_assert_uint_lt(delay, CHANNEL_SPREAD_MS);
 			tenths[delay * 10 / CHANNEL_SPREAD_MS]++;

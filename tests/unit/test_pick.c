@@ -92,7 +92,7 @@ START_TEST(workers_begin_at_different_places)
 {
 	begin(BACKEND("a", "") BACKEND("b", "") BACKEND("c", ""), "roundrobin");
 	for (uint32_t index = 0; index < 6; index++) {
-		kit.w.head->index = index;
+		kit.w.head->seat = index;
 		begin_turns();
 		ck_assert_int_eq(pick(), "abc"[index % 3]);
 	}

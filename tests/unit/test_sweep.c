@@ -384,7 +384,7 @@ blame(void *arg)
 	if (b->closes)
 		CHILD_CHECK(kit.w.head->pipes[0].state == PIPE_NONE);
 	CHILD_CHECK(kit.w.head->death.culprit ==
-	    (b->closes ? 1 + PLAN_WORKERS_MAX : 0));
+	    (b->closes ? 1 + BOARD_ROWS : 0));
 	CHILD_CHECK(live_in_row() == (b->closes ? 1 : 2));
 	if (b->closes)
 		CHILD_CHECK(r.slot->reason ==

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "server/state/body.h"
+#include "server/state/board.h"
 #include "server/worker/poller.h"
 #include "server/worker/tcp.h"
 #include "tests/unit/sockets.h"
@@ -113,7 +114,7 @@ START_TEST(a_key_tells_what_it_is_about)
 		ck_assert_int_eq(event.side, side);
 		ck_assert(poller_is_for(&event, id));
 		ck_assert(!poller_is_for(&event, id + 1));
-		ck_assert(!poller_is_for(&event, id + PLAN_WORKERS_MAX));
+		ck_assert(!poller_is_for(&event, id + BOARD_ROWS));
 		ck_assert_uint_eq(event.events, EPOLLOUT);
 	}
 	event = through_epoll(poller_key_listener(BODY_LISTENERS_MAX - 1));

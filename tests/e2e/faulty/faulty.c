@@ -92,7 +92,7 @@ is_hindered(void)
 int
 faulty_main(struct body *body, const struct board *board, struct board_row *row)
 {
-	if (body->head->index == 0 && is_hindered())
+	if (body->head->seat == 0 && is_hindered())
 		_exit(EXIT_FAILURE);
 	return worker_main(body, board, row);
 }

@@ -167,7 +167,7 @@ hostile_main(struct body *body, const struct board *board,
 	    [HOSTILE_DEAF] = attack_deaf,
 	};
 
-	if (body->head->index != 0)
+	if (body->head->seat != 0)
 		return worker_main(body, board, row);
 	say(CHANNEL_HELLO, 0);
 	say(CHANNEL_READY, 1);
