@@ -93,6 +93,7 @@ kit_memory(struct kit *kit)
 	w->row = board_map_row(kit->board_fd, 0);
 	kit->board_head = board_map_head(kit->board_fd);
 	CHILD_CHECK(w->row != NULL && kit->board_head != NULL);
+	board_set_live(kit->board_head, 0, true);
 	(void)close(body_fd);
 	(void)close(read_fd);
 	w->now_ms = kit_now_ms();
@@ -125,7 +126,10 @@ kit_table(struct kit *kit)
 	CHILD_CHECK(pair[0] == BODY_FD_CHANNEL);
 	fd = epoll_create1(EPOLL_CLOEXEC);
 	CHILD_CHECK(fd >= 0 && dup2(fd, BODY_FD_EPOLL) == BODY_FD_EPOLL);
-	(void)close_range(BODY_FD_FREE, (unsigned)high - 1, 0);
+	(void)close_range(BODY_FD_EPOLL + 1, (unsigned)high - 1, 0);
+	/* Of the rest of the fixed ones only the numbers matter here. */
+	for (int fixed = BODY_FD_EPOLL + 1; fixed < BODY_FD_FREE; fixed++)
+		CHILD_CHECK(dup2(BODY_FD_NULL, fixed) == fixed);
 	kit->plan_fd = high;
 	kit_memory(kit);
 	(void)close(kit->board_fd);

@@ -94,7 +94,7 @@ struct master {
 	struct loop *loop;
 	struct fake_plan plan;
 	struct bodies bodies;
-	struct body_ref refs[FAKE_BODIES_MAX];
+	struct body_ref refs[BOARD_ROWS];
 	struct fake_work reload;
 	struct fake_work closing;
 	uint32_t workers;
@@ -206,6 +206,8 @@ fill_gateway(const char *socket_path)
 	ck_assert_ptr_ne(shared, MAP_FAILED);
 	shared->takes_ms = 1;
 	gateway.bodies.refs = gateway.refs;
+	for (uint32_t i = 0; i < BOARD_ROWS; i++)
+		gateway.refs[i].body_fd = -1;
 	gateway.strings_used = 1;
 	gateway.workers = 2;
 	plan->head = (struct plan){

@@ -196,6 +196,7 @@ kit_add_body(uint32_t i)
 	};
 	ck_assert_int_ge(ref->body_fd, 0);
 	ck_assert_int_eq(body_map(ref->body_fd, 0, &ref->body), 0);
+	board_set_live(kit.board_head, i, true);
 	kit_workers[i] = (struct kit_worker){.fd = -1};
 	ck_assert_int_eq(courier_open(ref, &kit_workers[i].fd), 0);
 }
@@ -251,8 +252,10 @@ kit_load(const char *services)
 static inline void
 kit_start_workers(void)
 {
-	kit.bodies.refs = calloc(PLAN_WORKERS_MAX, sizeof(*kit.bodies.refs));
+	kit.bodies.refs = calloc(BOARD_ROWS, sizeof(*kit.bodies.refs));
 	ck_assert_ptr_nonnull(kit.bodies.refs);
+	for (uint32_t i = 0; i < BOARD_ROWS; i++)
+		kit.bodies.refs[i].body_fd = -1;
 	kit.bodies.count = KIT_WORKERS;
 	for (uint32_t i = 0; i < KIT_WORKERS; i++) {
 		kit_add_body(i);

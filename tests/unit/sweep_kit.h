@@ -35,7 +35,7 @@ put_slot(uint32_t i, enum conn_state state)
 	struct slot *slot = &kit.w.body.slots[i];
 
 	memset(slot, 0, sizeof(*slot));
-	slot->id = 1 + (uint64_t)i * PLAN_WORKERS_MAX;
+	slot->id = 1 + (uint64_t)i * BOARD_ROWS;
 	slot->state = (uint8_t)state;
 	slot->client.kind = ADDR_UNIX;
 	slot->server.kind = ADDR_UNIX;

@@ -40,7 +40,8 @@ START_TEST(nothing_asked_is_all)
 	for (int state = 0; state < CONN_STATES; state++) {
 		slot.state = (uint8_t)state;
 		ck_assert_int_eq(matches(),
-		    state != CONN_FREE && state != CONN_ACCEPTING);
+		    state != CONN_FREE && state != CONN_ACCEPTING &&
+			state != CONN_ARRIVING);
 	}
 	slot.state = 255;
 	ck_assert(!matches());

@@ -133,6 +133,7 @@ START_TEST(leastconn_counts_all_workers_by_weight)
 	    "leastconn");
 	second = board_map_row(kit.board_fd, 1);
 	ck_assert_ptr_nonnull(second);
+	board_set_live(kit.board_head, 1, true);
 	set_live(kit.w.row, 'a', 3);
 	set_live(kit.w.row, 'b', 3);
 	set_live(kit.w.row, 'c', 0);

@@ -12,13 +12,14 @@
 /* Written from the design, not from slot.c: row from, column to. */
 /* clang-format off */
 static const int conn_may[CONN_STATES][CONN_STATES] = {
-	/*                   free accepting dialing relaying resetting closing */
-	[CONN_FREE]      = { 0,   MAY,      0,      0,       0,        0   },
-	[CONN_ACCEPTING] = { MAY, 0,        MAY,    0,       0,        MAY },
-	[CONN_DIALING]   = { 0,   0,        0,      MAY,     0,        MAY },
-	[CONN_RELAYING]  = { 0,   0,        0,      0,       MAY,      MAY },
-	[CONN_RESETTING] = { 0,   0,        0,      0,       0,        MAY },
-	[CONN_CLOSING]   = { MAY, 0,        0,      0,       0,        0   },
+	/*                   free accept. dialing relay. resetting closing arr. */
+	[CONN_FREE]      = { 0,   MAY,    0,      0,     0,        0,      MAY },
+	[CONN_ACCEPTING] = { MAY, 0,      MAY,    0,     0,        MAY,    0   },
+	[CONN_DIALING]   = { 0,   0,      0,      MAY,   0,        MAY,    0   },
+	[CONN_RELAYING]  = { 0,   0,      0,      0,     MAY,      MAY,    0   },
+	[CONN_RESETTING] = { 0,   0,      0,      0,     0,        MAY,    0   },
+	[CONN_CLOSING]   = { MAY, 0,      0,      0,     0,        0,      0   },
+	[CONN_ARRIVING]  = { MAY, 0,      0,      MAY,   MAY,      0,      0   },
 };
 
 static const int flow_may[FLOW_STATES][FLOW_STATES] = {

@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 
-#include "server/state/body.h"
 #include "server/state/board.h"
+#include "server/state/body.h"
 #include "server/worker/poller.h"
 #include "server/worker/tcp.h"
 #include "tests/unit/sockets.h"
