@@ -14,7 +14,8 @@
  * every batch that was sent before it, whoever died meanwhile: up to the
  * batch it names they are the taker's, later ones are the giver's.
  *
- * Runs in: worker.  Never blocks.  Knows nothing of slots.
+ * Runs in: worker; the master makes the pair.  Never blocks.  Knows nothing of
+ * slots.
  */
 #ifndef SRVD_STATE_TRANSFER_H
 #define SRVD_STATE_TRANSFER_H
@@ -92,6 +93,49 @@ struct transfer_record {
 	struct endpoint local;
 	struct endpoint source;
 	struct endpoint server;
+	uint64_t frozen_us; /* when the giver stopped working on it */
 };
+
+/* What a record has in every version 1, and what is taken of a longer one. */
+#define TRANSFER_RECORD_MIN 232
+#define TRANSFER_RECORD_MAX 1024
+
+_Static_assert(sizeof(struct transfer_record) >= TRANSFER_RECORD_MIN &&
+	sizeof(struct transfer_record) <= TRANSFER_RECORD_MAX,
+    "records can be shorter and longer than ours, within limits");
+
+struct transfer_message {
+	struct transfer_head head;
+	struct transfer_record records[TRANSFER_BATCH_MAX];
+	int fds[TRANSFER_FDS_MAX]; /* received: the receiver's to keep or
+				    * close */
+	uint32_t fds_count;
+};
+
+/* How many descriptors belong to a record. */
+uint32_t transfer_fds_of(const struct transfer_record *record);
+
+/* Make the pair, both ends non-blocking and close-on-exec.  Returns 0 or
+ * -errno. */
+must_check int transfer_open(int fds[2]);
+
+/* A message of this type, all else zero but the records. */
+void transfer_init(struct transfer_message *message, enum transfer_type type);
+
+/* Send it whole.  Returns 0, -EAGAIN when the channel is full, or -errno: the
+ * other end has none of it. */
+must_check int transfer_send(int fd, const struct transfer_message *message);
+
+/*
+ * Take the next message.  Returns 1; 0 at the end of the channel, when all that
+ * was sent before it has been read; -EAGAIN when none is there; -EMFILE for one
+ * whose descriptors there was no room for (those that came are closed, and its
+ * head is true); -EPROTO for one that no giver or taker of this version sends;
+ * or -errno.
+ */
+must_check int transfer_receive(int fd, struct transfer_message *message);
+
+/* Close the descriptors that came with it. */
+void transfer_close_fds(struct transfer_message *message);
 
 #endif
