@@ -133,15 +133,17 @@ struct body_closing {
 /*
  * The two ends of a hand-over (transfer.h); a body may be giver and taker at
  * once, in one transfer each.  A transfer is over for a body when the number
- * here is 0.
+ * here is 0; a give whose fd is 0 is over but for telling the master.
  */
 struct body_give {
-	uint64_t transfer; /* 0: none */
-	int32_t fd;        /* of the channel to the taker */
-	uint32_t left;     /* connections still to be given; CHANNEL_ALL */
-	uint32_t batch;    /* the last that was sent, or is about to be */
-	uint32_t given;    /* connections that the taker has */
-	uint64_t nonce;    /* of the last question */
+	uint64_t transfer;  /* 0: none */
+	int32_t fd;         /* of the channel to the taker */
+	uint32_t left;      /* connections still to be given; CHANNEL_ALL */
+	uint32_t batch;     /* the last that was sent, or is about to be */
+	uint32_t given;     /* connections that the taker has */
+	uint64_t nonce;     /* of the last question */
+	uint64_t over;      /* the last transfer that ended */
+	uint32_t is_broken; /* it ended before its time */
 };
 
 struct body_take {
@@ -149,6 +151,7 @@ struct body_take {
 	int32_t fd;        /* of the channel to the giver */
 	uint32_t batch;    /* the last that is ours: the one store by which
 			    * its connections change their owner */
+	uint64_t over;     /* the last transfer that ended */
 };
 
 /* Bytes of access lines that wait for the master; a power of two. */

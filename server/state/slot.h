@@ -99,6 +99,12 @@ side_other(enum side side)
 #define SIDE_HUNG_UP 0x04 /* epoll said HUP or ERR, which can't be masked */
 #define SIDE_WATCHED 0x08 /* it is in the epoll instance */
 #define SIDE_LASTING 0x10 /* it has the options of one that lasts */
+#define SIDE_TAKEN \
+	0x20 /* it came from another body, which may have it too: \
+			   * our close may be neither the last nor the end */
+
+/* What of them is of the socket, and goes where it goes. */
+#define SIDE_TRAVELS (SIDE_FAILED | SIDE_RESET | SIDE_HUNG_UP | SIDE_LASTING)
 
 /* What has been counted for this connection, so that a death between an event
  * and its counter loses and doubles nothing (count.c).  From TALLY_FAILED on:
@@ -146,14 +152,17 @@ struct slot {
 	uint8_t end;          /* enum conn_end; with a reason: how it ends */
 	uint32_t unacked;     /* CONN_RESETTING: bytes not yet acknowledged */
 	uint16_t tried[SLOT_TRIED_MAX];
-	uint8_t arrives_as; /* CONN_ARRIVING: the state it is to have */
+	/* CONN_ARRIVING: the state it is to have; not 0 also until it has been
+	 * gone on with. */
+	uint8_t arrives_as;
 	uint8_t reserved[3];
 	struct flow flows[2];
 	uint64_t accepted_us; /* since the epoch */
 	uint64_t started_us;  /* the same moment by CLOCK_MONOTONIC */
 	uint32_t connect_us;  /* from there until a backend was connected */
 	/* The batch that it is handed over in, or 0: frozen, as it may be the
-	 * taker's already; in CONN_ARRIVING: the one that it came in. */
+	 * taker's already; in CONN_ARRIVING: the one that it came in; in
+	 * CONN_CLOSING: the taker's, and nothing but our numbers is closed. */
 	uint32_t batch;
 	uint64_t phase_ms;  /* when its state began; CLOCK_MONOTONIC */
 	uint64_t active_ms; /* when a byte last moved */
@@ -164,6 +173,14 @@ struct slot {
 };
 
 _Static_assert(sizeof(struct slot) == 256, "a slot is four cache lines");
+
+/* Is it being handed over (S5)? */
+static inline bool
+slot_is_frozen(const struct slot *slot)
+{
+	return slot->batch != 0 && slot->arrives_as == 0 &&
+	    (slot->state == CONN_RELAYING || slot->state == CONN_RESETTING);
+}
 
 /* May a connection go from one state to the other? */
 bool conn_state_may(enum conn_state from, enum conn_state to);

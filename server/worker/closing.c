@@ -7,6 +7,10 @@
 
 #define SLOTS_A_ROUND 512
 
+/* An order comes to all workers at about the same time; a connection that was
+ * on its way between two of them then was seen by neither. */
+#define CATCH_UP_US 1000000
+
 void
 closing_order(struct worker *w, const struct channel_message *message)
 {
@@ -28,6 +32,7 @@ closing_order(struct worker *w, const struct channel_message *message)
 	closing->is_reset = message->is_reset != 0;
 	closing->next = 0;
 	closing->is_on = true;
+	closing->is_known = true;
 }
 
 /* Is it meant, and was it there when the request first came?  The order comes
@@ -36,8 +41,25 @@ closing_order(struct worker *w, const struct channel_message *message)
 static bool
 is_meant(const struct worker *w, const struct slot *slot)
 {
-	return slot->started_us <= w->head->closing.since_us &&
+	return !slot_is_frozen(slot) &&
+	    slot->started_us <= w->head->closing.since_us &&
 	    filter_matches(&w->closing.filter, slot, w->now_ms);
+}
+
+static void
+close_one(struct worker *w, struct slot *slot)
+{
+	conn_close(w, slot, REASON_CLOSED,
+	    w->closing.is_reset ? END_RESET : END_SHUTDOWN);
+}
+
+void
+closing_catch_up(struct worker *w, struct slot *slot, uint64_t frozen_us)
+{
+	if (w->closing.is_known && w->head->closing.request != 0 &&
+	    frozen_us <= w->head->closing.since_us + CATCH_UP_US &&
+	    is_meant(w, slot))
+		close_one(w, slot);
 }
 
 bool
@@ -58,8 +80,7 @@ closing_run(struct worker *w)
 		if (!is_meant(w, slot))
 			continue;
 		worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
-		conn_close(w, slot, REASON_CLOSED,
-		    closing->is_reset ? END_RESET : END_SHUTDOWN);
+		close_one(w, slot);
 	}
 	worker_journal(w, JOURNAL_NONE, 0);
 	return !closing->is_on;

@@ -22,4 +22,8 @@ void closing_order(struct worker *w, const struct channel_message *message);
 /* The next portion; true when it was the last one of a request. */
 must_check bool closing_run(struct worker *w);
 
+/* A connection that was frozen from then on is here: close it if it was meant
+ * by an order that came about then. */
+void closing_catch_up(struct worker *w, struct slot *slot, uint64_t frozen_us);
+
 #endif

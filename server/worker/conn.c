@@ -12,6 +12,7 @@
 #include "server/worker/count.h"
 #include "server/worker/flow.h"
 #include "server/worker/levels.h"
+#include "server/worker/poller.h"
 
 const struct plan_service *
 conn_service(const struct worker *w, const struct slot *slot)
@@ -40,8 +41,8 @@ conn_side_is_tcp(const struct slot *slot, enum side side)
 	return kind == ADDR_TCP4 || kind == ADDR_TCP6;
 }
 
-struct slot *
-conn_claim(struct worker *w)
+static struct slot *
+find_free(struct worker *w)
 {
 	struct slot *slot;
 	uint32_t number;
@@ -54,6 +55,16 @@ conn_claim(struct worker *w)
 		return NULL;
 	slot = worker_slot(w, number);
 	memset(slot, 0, sizeof(*slot));
+	return slot;
+}
+
+struct slot *
+conn_claim(struct worker *w)
+{
+	struct slot *slot = find_free(w);
+
+	if (slot == NULL)
+		return NULL;
 	slot->id = w->head->next_id;
 	/* Ids of the bodies of a gateway never meet: each row has those that
 	 * leave its own remainder. */
@@ -61,6 +72,20 @@ conn_claim(struct worker *w)
 	atomic_store_explicit(&w->row->next_id, w->head->next_id,
 	    memory_order_relaxed);
 	slot_set_state(slot, CONN_ACCEPTING);
+	w->live++;
+	return slot;
+}
+
+struct slot *
+conn_place(struct worker *w, uint32_t batch)
+{
+	struct slot *slot = find_free(w);
+
+	if (slot == NULL)
+		return NULL;
+	slot->batch = batch;
+	atomic_signal_fence(memory_order_seq_cst);
+	slot_set_state(slot, CONN_ARRIVING);
 	w->live++;
 	return slot;
 }
@@ -96,6 +121,10 @@ conn_close_side(struct slot *slot, enum side side)
 {
 	int fd = slot->fd[side];
 
+	/* With it open elsewhere epoll would go on telling of a number that is
+	 * nobody's or another's. */
+	if (fd != 0 && (slot->side_flags[side] & SIDE_TAKEN) != 0)
+		poller_remove(fd);
 	/* Forgotten first: if we die before the close, the sweep closes what
 	 * stands nowhere, and never a number twice. */
 	slot->fd[side] = 0;
@@ -133,6 +162,27 @@ conn_finish(struct worker *w, struct slot *slot)
 		w->postponed--;
 	free_slot(w, slot);
 	/* There may be room now for those that wait to be accepted. */
+	w->resume_ms = w->now_ms;
+}
+
+void
+conn_leave(struct worker *w, struct slot *slot)
+{
+	bool was_ours = slot->state != CONN_ARRIVING;
+
+	if (was_ours) {
+		slot_set_state(slot, CONN_CLOSING);
+		count_live_service(w, slot, -1);
+		count_live_backend(w, slot, -1);
+	}
+	for (unsigned d = 0; d < 2; d++) {
+		if (slot->flows[d].pipe != 0)
+			pipes_leave(&w->pipes, &slot->flows[d].pipe);
+	}
+	conn_close_side(slot, SIDE_CLIENT);
+	conn_close_side(slot, SIDE_BACKEND);
+	timers_cancel(&w->timers, worker_slot_number(w, slot));
+	free_slot(w, slot);
 	w->resume_ms = w->now_ms;
 }
 

@@ -11,6 +11,9 @@
 
 /* A free slot in CONN_ACCEPTING with an id of its own; NULL if none is. */
 must_check struct slot *conn_claim(struct worker *w);
+/* The same for a connection that has its id, and comes in CONN_ARRIVING with a
+ * batch (slot.h). */
+must_check struct slot *conn_place(struct worker *w, uint32_t batch);
 /* The accept came to nothing. */
 void conn_unclaim(struct worker *w, struct slot *slot);
 
@@ -23,6 +26,10 @@ void conn_close(struct worker *w, struct slot *slot, enum close_reason reason,
 
 /* Finish a CONN_CLOSING slot: pipes, descriptors, the slot itself. */
 void conn_finish(struct worker *w, struct slot *slot);
+
+/* It is another body's: close our numbers, and nothing of what they are.
+ * Frozen, or CONN_ARRIVING. */
+void conn_leave(struct worker *w, struct slot *slot);
 
 /* Close one side's descriptor and forget all about it. */
 void conn_close_side(struct slot *slot, enum side side);

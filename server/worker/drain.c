@@ -6,7 +6,9 @@
 #include "server/state/channel.h"
 #include "server/worker/accept.h"
 #include "server/worker/conn.h"
+#include "server/worker/give.h"
 #include "server/worker/levels.h"
+#include "server/worker/take.h"
 
 /* Ids are in rows with equal steps: a multiplication by 2^64 over the
  * golden ratio spreads any such row evenly. */
@@ -41,8 +43,18 @@ drain_begin(struct worker *w, uint64_t until_ms)
 }
 
 void
+drain_retire(struct worker *w)
+{
+	w->head->is_retiring = 1;
+	accept_close(w);
+	w->is_listening = false;
+}
+
+void
 drain_recover(struct worker *w)
 {
+	if (w->head->is_retiring != 0)
+		drain_retire(w);
 	if (w->head->drain_until_ms != 0)
 		drain_begin(w, w->head->drain_until_ms);
 }
@@ -69,7 +81,7 @@ take_queued(struct worker *w)
 static bool
 is_due(const struct worker *w, const struct slot *slot)
 {
-	return slot_is_connection(slot) &&
+	return slot_is_connection(slot) && !slot_is_frozen(slot) &&
 	    w->now_ms - w->drain_until_ms >= drain_delay_ms(slot->id);
 }
 
@@ -101,11 +113,13 @@ close_left(struct worker *w)
 void
 drain_run(struct worker *w)
 {
-	if (!w->is_draining)
+	if (w->is_draining) {
+		take_queued(w);
+		close_left(w);
+	} else if (w->head->is_retiring == 0 || give_is_on(w)) {
 		return;
-	take_queued(w);
-	close_left(w);
-	w->is_done = w->live == 0 && !w->is_listening;
+	}
+	w->is_done = w->live == 0 && !w->is_listening && !take_owes(w);
 }
 
 uint32_t

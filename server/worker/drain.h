@@ -21,6 +21,10 @@
 #define DRAIN_NO_LIMIT UINT64_MAX
 void drain_begin(struct worker *w, uint64_t until_ms);
 
+/* CHANNEL_RETIRE: its listening sockets are others' now.  Whoever is queued is
+ * theirs; it ends when all connections have been given away, or have ended. */
+void drain_retire(struct worker *w);
+
 /* Go on with what a dead worker was told. */
 void drain_recover(struct worker *w);
 

@@ -164,7 +164,8 @@ follow_take_sockets(struct worker *w, const struct channel_message *message,
 
 	if (rc < 0)
 		return rc != -ENOENT;
-	if (message->first >= BODY_LISTENERS_MAX || w->is_draining)
+	if (message->first >= BODY_LISTENERS_MAX || w->is_draining ||
+	    w->head->is_retiring != 0)
 		return true;
 	for (uint32_t i = 0; i < extra->fds_count; i++) {
 		if (!sockets_take(w->head, plan, w->plan, message->first + i,
@@ -258,7 +259,7 @@ follow_judge(struct worker *w, uint64_t generation, char *why, size_t why_size)
 			: strerror(-rc));
 		return FOLLOW_REFUSED;
 	}
-	if (!sockets_are_complete(w->head, plan))
+	if (w->head->is_retiring == 0 && !sockets_are_complete(w->head, plan))
 		return FOLLOW_INCOMPLETE;
 	homeless = plan == w->plan ? NULL : find_homeless(w, plan);
 	return homeless == NULL ? FOLLOW_READY

@@ -11,10 +11,12 @@
 #include "server/worker/closing.h"
 #include "server/worker/drain.h"
 #include "server/worker/follow.h"
+#include "server/worker/give.h"
 #include "server/worker/levels.h"
 #include "server/worker/orders.h"
 #include "server/worker/poller.h"
 #include "server/worker/scarcity.h"
+#include "server/worker/take.h"
 
 #define MESSAGES_A_TURN 16
 
@@ -57,7 +59,8 @@ void
 orders_open(struct worker *w)
 {
 	log_row = w->row;
-	(void)!poller_watch(BODY_FD_CHANNEL, poller_key_channel(), EPOLLIN);
+	(void)!poller_watch(BODY_FD_CHANNEL, poller_key_single(POLLER_CHANNEL),
+	    EPOLLIN);
 	tell(w, CHANNEL_HELLO, w->generation);
 }
 
@@ -80,6 +83,53 @@ report(struct worker *w, uint64_t generation)
 		return;
 	}
 	say(w, &message);
+}
+
+static void
+join(struct worker *w, uint64_t transfer)
+{
+	struct channel_message message;
+
+	channel_init(&message, CHANNEL_JOINED);
+	message.request = transfer;
+	say(w, &message);
+}
+
+/* A transfer that does not come to be. */
+static void
+decline(struct worker *w, uint64_t transfer)
+{
+	struct channel_message message;
+
+	channel_init(&message, CHANNEL_GIVEN);
+	message.request = transfer;
+	message.is_reset = 1;
+	say(w, &message);
+}
+
+static void
+begin_give(struct worker *w, const struct channel_message *message,
+    struct channel_extra *extra)
+{
+	if (extra->fds_count != 1 || message->request == 0)
+		return;
+	if (give_is_refused(w, message->request))
+		decline(w, message->request);
+	if (give_begin(w, message->request, message->count, extra->fds[0]))
+		extra->fds_count = 0;
+	join(w, message->request);
+}
+
+/* If it can't be the giver finds the channel at its end. */
+static void
+begin_take(struct worker *w, const struct channel_message *message,
+    struct channel_extra *extra)
+{
+	if (extra->fds_count != 1 || message->request == 0)
+		return;
+	if (take_begin(w, message->request, extra->fds[0]))
+		extra->fds_count = 0;
+	join(w, message->request);
 }
 
 static void
@@ -112,6 +162,15 @@ obey(struct worker *w, const struct channel_message *message,
 	case CHANNEL_STOP:
 		drain_begin(w, DRAIN_AT_ONCE);
 		break;
+	case CHANNEL_GIVE:
+		begin_give(w, message, extra);
+		break;
+	case CHANNEL_TAKE:
+		begin_take(w, message, extra);
+		break;
+	case CHANNEL_RETIRE:
+		drain_retire(w);
+		break;
 	default:
 		break;
 	}
@@ -125,6 +184,12 @@ refuse_parcel(struct worker *w, const struct channel_message *parcel)
 	struct channel_message message;
 
 	scarcity_met(w, EMFILE);
+	if (parcel->type == CHANNEL_GIVE)
+		decline(w, parcel->request);
+	if (parcel->type == CHANNEL_GIVE || parcel->type == CHANNEL_TAKE) {
+		join(w, parcel->request);
+		return;
+	}
 	channel_init(&message, CHANNEL_REFUSED);
 	message.generation = parcel->generation;
 	message.text_length =

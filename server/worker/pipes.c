@@ -119,6 +119,55 @@ pipes_destroy(struct pipes *p, uint16_t *holder)
 	close(fd[1]);
 }
 
+bool
+pipes_enter(struct pipes *p, uint16_t *holder, const int fds[2], uint32_t bytes)
+{
+	struct body_pipe *pipe;
+
+	for (uint32_t i = 0; i < p->max && p->used < p->max; i++) {
+		pipe = &p->table[i];
+		if (pipe->state != PIPE_NONE)
+			continue;
+		*holder = (uint16_t)(i + 1);
+		pipe->fd[0] = fds[0];
+		pipe->fd[1] = fds[1];
+		pipe->bytes = bytes;
+		atomic_signal_fence(memory_order_seq_cst);
+		pipe->state = PIPE_READY;
+		p->used++;
+		return true;
+	}
+	return false;
+}
+
+bool
+pipes_make_room(struct pipes *p, uint32_t count)
+{
+	uint16_t number;
+
+	while (p->max - p->used < count && p->free_count > 0) {
+		number = p->free[--p->free_count];
+		pipes_destroy(p, &number);
+	}
+	return p->max - p->used >= count;
+}
+
+void
+pipes_leave(struct pipes *p, uint16_t *holder)
+{
+	struct body_pipe *pipe = &p->table[*holder - 1];
+	int fd[2] = {pipe->fd[0], pipe->fd[1]};
+
+	/* The other way round than above: ready and nobody's it would be taken
+	 * for free. */
+	pipe->state = PIPE_NONE;
+	atomic_signal_fence(memory_order_seq_cst);
+	*holder = 0;
+	p->used--;
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int
 pipes_content(const struct pipes *p, uint16_t number)
 {

@@ -54,6 +54,20 @@ void pipes_give(struct pipes *p, uint16_t *holder);
 /* Throw it away with what is in it; *holder becomes 0. */
 void pipes_destroy(struct pipes *p, uint16_t *holder);
 
+/*
+ * Enter a pipe that came from another body, *holder being its slot's; false if
+ * the table is full.  The slot names it before it is ready: nobody's ready pipe
+ * would be thought free, and this one may be another body's still.
+ */
+must_check bool pipes_enter(struct pipes *p, uint16_t *holder, const int fds[2],
+    uint32_t bytes);
+
+/* Make room in the table for so many; false if there is none. */
+must_check bool pipes_make_room(struct pipes *p, uint32_t count);
+
+/* Close our ends of one that is another body's; *holder becomes 0. */
+void pipes_leave(struct pipes *p, uint16_t *holder);
+
 /* Take a ready pipe that no slot names for free (the sweep). */
 void pipes_adopt(struct pipes *p, uint16_t number);
 

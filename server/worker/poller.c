@@ -3,7 +3,8 @@
  *
  * A key: bit 0 the side, bits 1 to 23 the slot, bits 24 to 63 the low 40 bits
  * of the connection's id.  Ids begin at 1; where the id is 0 bit 0 tells a
- * listening socket (0) from the channel (1).
+ * listening socket (0) from what there is one of (1), whose kind is in the
+ * slot's place then.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -31,9 +32,9 @@ poller_key_listener(uint32_t number)
 }
 
 uint64_t
-poller_key_channel(void)
+poller_key_single(enum poller_kind kind)
 {
-	return 1;
+	return (uint64_t)kind << 1 | 1;
 }
 
 bool
@@ -99,6 +100,7 @@ poller_event(int i)
 	};
 
 	if (event.id == 0)
-		event.kind = event.side == 0 ? POLLER_LISTENER : POLLER_CHANNEL;
+		event.kind = event.side == 0 ? POLLER_LISTENER
+					     : (enum poller_kind)event.number;
 	return event;
 }

@@ -22,7 +22,10 @@
 enum poller_kind {
 	POLLER_CONN,
 	POLLER_LISTENER,
-	POLLER_CHANNEL
+	POLLER_CHANNEL,
+	POLLER_GIVE,
+	POLLER_TAKE,
+	POLLER_KINDS
 };
 
 struct poller_event {
@@ -38,7 +41,8 @@ bool poller_is_for(const struct poller_event *event, uint64_t id);
 
 uint64_t poller_key_conn(uint64_t id, uint32_t slot, enum side side);
 uint64_t poller_key_listener(uint32_t number);
-uint64_t poller_key_channel(void);
+/* Of a kind that there is one of: no connection, no listening socket. */
+uint64_t poller_key_single(enum poller_kind kind);
 
 /*
  * Watch fd for events, whether or not it is watched already (a dead worker

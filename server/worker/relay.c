@@ -42,7 +42,9 @@ ends_of(const struct slot *slot, enum direction direction, uint32_t events)
 	    .source_is_over = (events & (EPOLLRDHUP | EPOLLPRI)) == EPOLLRDHUP,
 	    .sink_is_socket = true,
 #ifndef SRVD_HOLDER_FORK /* there the holder has descriptors, too */
-	    .is_last = slot->flows[side_other(source)].state == FLOW_SHUT,
+	    .is_last = slot->flows[side_other(source)].state == FLOW_SHUT &&
+		(slot->side_flags[sink_side(slot, direction)] & SIDE_TAKEN) ==
+		    0,
 #endif
 	};
 
@@ -325,8 +327,9 @@ relay_feed(struct worker *w)
 		q->queued[q->slots[q->first]] = 0;
 		q->first = (q->first + 1) % w->head->slots_max;
 		q->count--;
-		if (slot->state != CONN_RELAYING &&
-		    slot->state != CONN_RESETTING)
+		if ((slot->state != CONN_RELAYING &&
+			slot->state != CONN_RESETTING) ||
+		    slot_is_frozen(slot))
 			continue;
 		worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
 		slot->flows[FLOW_UP].starved = 0;
@@ -405,4 +408,12 @@ relay_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 		return;
 	}
 	advance(w, slot, BOTH, EPOLLPRI);
+}
+
+void
+relay_resume(struct worker *w, struct slot *slot)
+{
+	relay_recover(w, slot, true);
+	if (slot->state == CONN_RELAYING)
+		relay_review(w, slot);
 }

@@ -34,4 +34,9 @@ void relay_settle(struct worker *w, struct slot *slot);
  * was_worked_on: the dead worker's journal names it. */
 void relay_recover(struct worker *w, struct slot *slot, bool was_worked_on);
 
+/* A connection that has just come from another body, or was frozen and remains
+ * ours: like one that was being worked on, and what was ordered meanwhile is
+ * carried out. */
+void relay_resume(struct worker *w, struct slot *slot);
+
 #endif

@@ -18,6 +18,9 @@ review_begin(struct worker *w)
 static void
 review_slot(struct worker *w, struct slot *slot)
 {
+	/* A frozen one is looked at when it is whosever it will be. */
+	if (slot_is_frozen(slot))
+		return;
 	switch (slot->state) {
 	case CONN_DIALING:
 		dial_review(w, slot);

@@ -13,8 +13,10 @@
 #include "server/worker/count.h"
 #include "server/worker/dial.h"
 #include "server/worker/follow.h"
+#include "server/worker/poller.h"
 #include "server/worker/relay.h"
 #include "server/worker/sweep.h"
+#include "server/worker/take.h"
 
 struct sweep {
 	struct worker *w;
@@ -60,7 +62,8 @@ read_journal(struct sweep *s)
 static bool
 was_worked_on(const struct sweep *s, uint32_t number)
 {
-	return s->is_second || (s->act != JOURNAL_NONE && s->number == number);
+	return s->is_second || worker_slot(s->w, number)->arrives_as != 0 ||
+	    (s->act != JOURNAL_NONE && s->number == number);
 }
 
 /* Checks (W2) */
@@ -145,7 +148,8 @@ static bool
 is_slot_sound(struct sweep *s, const struct slot *slot)
 {
 	const struct plan *plan = s->w->plan;
-	bool is_final = slot->state != CONN_CLOSING &&
+	/* What a frozen one's pipe holds may be the taker's doing. */
+	bool is_final = slot->state != CONN_CLOSING && slot->batch == 0 &&
 	    !was_worked_on(s, worker_slot_number(s->w, slot));
 
 	return is_state_sound(slot) && slot->id != 0 && plan != NULL &&
@@ -177,6 +181,18 @@ check_slots(struct sweep *s)
 }
 
 /* Descriptors */
+
+static void
+claim_transfers(struct sweep *s)
+{
+	struct body_head *head = s->w->head;
+
+	if (head->give.transfer == 0 || head->give.fd == 0 ||
+	    !claims_add(&s->claims, head->give.fd))
+		head->give.fd = 0;
+	if (head->take.transfer == 0 || !claims_add(&s->claims, head->take.fd))
+		head->take.transfer = 0;
+}
 
 static void
 claim_tables(struct sweep *s)
@@ -292,6 +308,8 @@ close_culprit(struct sweep *s)
 	struct worker *w = s->w;
 	struct slot *slot = worker_slot(w, s->number);
 
+	if (slot_is_frozen(slot))
+		return;
 	if (slot->state != CONN_FREE && slot->reason == REASON_CLOSED)
 		count_closed(w, slot);
 	if (slot->state == CONN_ACCEPTING && slot->fd[SIDE_CLIENT] != 0)
@@ -314,6 +332,16 @@ close_culprit(struct sweep *s)
 	conn_close(w, slot, s->blame, END_RESET);
 }
 
+/* The dead worker may have got anywhere between freezing it and that. */
+static void
+forget_watch(const struct slot *slot)
+{
+	for (unsigned side = 0; side < SIDES; side++) {
+		if (slot->fd[side] != 0)
+			poller_remove(slot->fd[side]);
+	}
+}
+
 static void
 resume_slot(struct sweep *s, uint32_t number)
 {
@@ -321,10 +349,15 @@ resume_slot(struct sweep *s, uint32_t number)
 	struct slot *slot = worker_slot(w, number);
 	bool worked_on = was_worked_on(s, number);
 
+	if (slot_is_frozen(slot)) {
+		forget_watch(slot);
+		return;
+	}
 	/* Counted as it was accepted, if the dead worker did not get to it. */
 	if (slot->state == CONN_DIALING)
 		count_accepted(w, slot);
 	worker_journal(w, JOURNAL_CONN, number);
+	slot->arrives_as = 0;
 	if (slot->reason != REASON_NONE && slot->state != CONN_CLOSING &&
 	    slot_is_connection(slot)) {
 		/* It was about to be closed, and may be half way there. */
@@ -364,7 +397,9 @@ sort_descriptors(struct sweep *s)
 
 	if (rc < 0)
 		return rc;
+	take_sort(s->w);
 	claim_tables(s);
+	claim_transfers(s);
 	rc = follow_recover_plan(s->w);
 	if (rc < 0)
 		return rc;

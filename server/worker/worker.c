@@ -18,6 +18,7 @@
 #include "server/worker/drain.h"
 #include "server/worker/fault.h"
 #include "server/worker/follow.h"
+#include "server/worker/give.h"
 #include "server/worker/levels.h"
 #include "server/worker/orders.h"
 #include "server/worker/poller.h"
@@ -25,6 +26,7 @@
 #include "server/worker/review.h"
 #include "server/worker/scarcity.h"
 #include "server/worker/sweep.h"
+#include "server/worker/take.h"
 #include "server/worker/worker.h"
 
 /* Even with nothing to do a worker shows that it lives. */
@@ -72,7 +74,7 @@ on_conn(struct worker *w, const struct poller_event *event)
 		return;
 	slot = worker_slot(w, event->number);
 	/* Of a connection that ended earlier in this round. */
-	if (!poller_is_for(event, slot->id))
+	if (!poller_is_for(event, slot->id) || slot_is_frozen(slot))
 		return;
 	worker_journal(w, JOURNAL_CONN, event->number);
 	if (slot->state == CONN_RELAYING || slot->state == CONN_RESETTING)
@@ -95,12 +97,19 @@ on_timer(void *arg, uint32_t number)
 	worker_journal(w, JOURNAL_NONE, 0);
 }
 
-/* No connection is to blame for what happens here. */
+/* What there is one of.  No connection is to blame for what happens here. */
 static void
-on_channel(struct worker *w)
+on_single(struct worker *w, enum poller_kind kind)
 {
+	static void (*const handlers[POLLER_KINDS])(struct worker * w) = {
+	    [POLLER_CHANNEL] = orders_on_event,
+	    [POLLER_GIVE] = give_on_event,
+	    [POLLER_TAKE] = take_on_event,
+	};
+
 	worker_journal(w, JOURNAL_NONE, 0);
-	orders_on_event(w);
+	if (kind < POLLER_KINDS && handlers[kind] != NULL)
+		handlers[kind](w);
 }
 
 static void
@@ -114,7 +123,7 @@ dispatch(struct worker *w, int count)
 		else if (event.kind == POLLER_LISTENER)
 			accept_on_event(w, event.number);
 		else
-			on_channel(w);
+			on_single(w, event.kind);
 	}
 	worker_journal(w, JOURNAL_NONE, 0);
 }
@@ -130,6 +139,8 @@ wait_ms(struct worker *w)
 	if (w->review.is_on || w->closing.is_on)
 		return 0;
 	limit = drain_wait(w, limit);
+	limit = give_wait(w, limit);
+	limit = take_wait(w, limit);
 	/* A pipe or a place may come from another process, without an event.
 	 */
 	if ((w->paused > 0 || w->starved.count > 0) && limit > 20)
@@ -168,6 +179,8 @@ serve(struct worker *w)
 		scarcity_check(w);
 		orders_check(w);
 		orders_follow(w);
+		give_run(w);
+		take_run(w);
 		drain_run(w);
 		atomic_store_explicit(&w->head->settled, 1,
 		    memory_order_relaxed);
@@ -203,6 +216,8 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 	}
 	follow_recover(&w);
 	pipes_reserve(&w.pipes);
+	take_recover(&w);
+	give_recover(&w);
 	orders_open(&w);
 	drain_recover(&w);
 	return serve(&w);

@@ -50,6 +50,35 @@ struct closing {
 	uint32_t next; /* slot */
 	bool is_reset;
 	bool is_on;
+	bool is_known; /* filter is one */
+};
+
+/* What is known of whose the frozen connections are. */
+enum give_phase {
+	GIVE_UNSURE,   /* it is to be asked */
+	GIVE_ASKED,    /* it has been */
+	GIVE_ANSWERED, /* nothing is frozen: the next batch may go */
+};
+
+/* Of give.c; of take.c. */
+struct give {
+	enum give_phase phase;
+	uint64_t next_ms;   /* nothing is done before */
+	uint64_t frozen_us; /* when the last batch was */
+	uint32_t frozen;    /* slots that are */
+	uint32_t first;     /* of them */
+	uint32_t next;      /* slot */
+	uint32_t unfit;     /* so many slots in a row were */
+	uint32_t limit;     /* connections a batch */
+	uint32_t refused;   /* batches in a row */
+	bool is_refused_said;
+	bool is_in_vain; /* too many */
+};
+
+struct take {
+	uint64_t nonce; /* of the answer that is owed */
+	bool owes;
+	bool is_unwatched;
 };
 
 struct worker {
@@ -76,6 +105,8 @@ struct worker {
 	struct starved_queue starved;
 	struct review review;
 	struct closing closing;
+	struct give give;
+	struct take take;
 
 	uint32_t log_level;                /* enum log_level */
 	uint8_t levels[PLAN_SERVICES_MAX]; /* of a service, 1 more; 0: none */

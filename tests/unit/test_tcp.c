@@ -122,7 +122,7 @@ START_TEST(a_key_tells_what_it_is_about)
 	ck_assert_uint_eq(event.number, BODY_LISTENERS_MAX - 1);
 	event = through_epoll(poller_key_listener(0));
 	ck_assert_int_eq(event.kind, POLLER_LISTENER);
-	event = through_epoll(poller_key_channel());
+	event = through_epoll(poller_key_single(POLLER_CHANNEL));
 	ck_assert_int_eq(event.kind, POLLER_CHANNEL);
 }
 END_TEST
