@@ -18,6 +18,7 @@
 #include "server/master/closing.h"
 #include "server/master/courier.h"
 #include "server/master/deaths.h"
+#include "server/master/handover.h"
 #include "server/master/master.h"
 #include "server/master/orphans.h"
 #include "server/master/outbox.h"
@@ -108,6 +109,8 @@ drop_body(struct body_ref *ref)
 	ref->deaths = 0;
 	ref->is_lost = false;
 	ref->is_damaged = false;
+	ref->is_foreign = false;
+	ref->is_faulted = false;
 }
 
 /* Ends and beginnings */
@@ -151,7 +154,7 @@ try_start(struct body_ref *ref)
 	rc = courier_open(ref, &fds.channel_fd);
 	if (rc < 0)
 		return rc;
-	pid = spawn_holder(ref->seat, &fds);
+	pid = m->bodies.spawn(ref->seat, &fds);
 	close(fds.channel_fd);
 	if (pid < 0)
 		return (int)pid;
@@ -212,6 +215,35 @@ next_first_id(const struct body_ref *ref)
 	return id + ID_MARGIN * BOARD_ROWS;
 }
 
+/* While the gateway serves. */
+static void
+say_end(const struct body_ref *ref, uint32_t live, uint64_t given)
+{
+	if (ref->is_current)
+		log_error("worker %u's body is gone with its connections, a "
+			  "new one is started connections=%u",
+		    ref->seat, live);
+	else if (live > 0)
+		log_error("worker %u's former body is gone with the "
+			  "connections that it had not handed over yet "
+			  "connections=%u handed_over=%llu",
+		    ref->seat, live, (unsigned long long)given);
+	else
+		log_info("worker %u's former body has ended handed_over=%llu",
+		    ref->seat, (unsigned long long)given);
+}
+
+static void
+look_whether_all_ended(struct master *m)
+{
+	BODIES_EACH(&m->bodies, ref)
+	{
+		if (ref->body_fd >= 0)
+			return;
+	}
+	master_on_empty(m);
+}
+
 /* A body without holder and without worker is over. */
 static void
 end_body(struct body_ref *ref)
@@ -220,27 +252,28 @@ end_body(struct body_ref *ref)
 	uint32_t live =
 	    atomic_load(&board_row(&m->board, ref->row)->connections);
 	uint32_t before = ref->deaths;
-	bool is_last = true;
+	uint64_t given = ref->given;
 	bool was_lost;
 
 	deaths_note(ref);
 	was_lost = ref->is_lost || ref->deaths == before;
 	ref->first_id = next_first_id(ref);
+	handover_on_body_end(ref);
 	drop_body(ref);
 	closing_on_body_end(ref);
-	if (m->phase == MASTER_SERVING) {
-		if (was_lost)
-			deaths_lost(ref);
-		log_error("worker %u's body is gone with its connections, a "
-			  "new one is started connections=%u",
-		    ref->seat, live);
-		start_later(ref);
+	if (m->phase != MASTER_SERVING) {
+		look_whether_all_ended(m);
 		return;
 	}
-	BODIES_EACH(&m->bodies, other)
-	is_last = is_last && other->body_fd < 0;
-	if (is_last)
-		master_on_empty(m);
+	if (was_lost && (ref->is_current || live > 0))
+		deaths_lost(ref);
+	say_end(ref, live, given);
+	if (ref->is_current)
+		start_later(ref);
+	else
+		ref->fault[0] = '\0';
+	/* Nobody waits for it any more. */
+	reload_on_worker(m);
 }
 
 static bool
@@ -276,6 +309,7 @@ on_holder_end(struct body_ref *ref)
 	log_error("the holder of worker %u was killed: the worker goes on, "
 		  "but its next death ends its connections",
 	    ref->seat);
+	handover_wake(ref->master);
 }
 
 static struct body_ref *
@@ -381,6 +415,7 @@ on_check(struct loop_timer *timer)
 			    ref->seat, (unsigned long long)ref->log_lost);
 		ref->log_lost = 0;
 	}
+	handover_wake(m);
 	loop_timer_set(m->loop, timer, CHECK_MS);
 }
 
@@ -402,18 +437,54 @@ init_ref(struct master *m, uint32_t i)
 	};
 }
 
-void
-bodies_grow(struct master *m, uint32_t count)
+static void
+become_current(struct body_ref *ref)
 {
-	while (m->bodies.count < count) {
-		struct body_ref *ref = &m->bodies.refs[m->bodies.count++];
+	ref->is_current = true;
+	ref->delay_ms = 0;
+	start_body(ref);
+}
 
-		/* The last body of this seat may not have ended yet. */
-		if (ref->body_fd >= 0)
-			ref = bodies_partner(&m->bodies, ref);
-		ref->is_current = true;
-		start_body(ref);
+void
+bodies_replace(struct body_ref *ref)
+{
+	ref->is_current = false;
+	become_current(bodies_partner(&ref->master->bodies, ref));
+}
+
+/* A row of the seat that has no body, or NULL. */
+static struct body_ref *
+free_row(const struct bodies *bodies, uint32_t seat)
+{
+	struct body_ref *ref = &bodies->refs[seat];
+
+	if (ref->body_fd >= 0)
+		ref = bodies_partner(bodies, ref);
+	return ref->body_fd >= 0 ? NULL : ref;
+}
+
+bool
+bodies_can_resize(const struct master *m, uint32_t count)
+{
+	for (uint32_t i = m->bodies.count; i < count; i++) {
+		if (free_row(&m->bodies, i) == NULL)
+			return false;
 	}
+	return true;
+}
+
+void
+bodies_resize(struct master *m, uint32_t count)
+{
+	while (m->bodies.count > count) {
+		struct body_ref *ref = bodies_at(&m->bodies, --m->bodies.count);
+
+		loop_timer_cancel(m->loop, &ref->next_timer);
+		ref->is_current = false;
+	}
+	while (m->bodies.count < count)
+		become_current(free_row(&m->bodies, m->bodies.count++));
+	handover_wake(m);
 }
 
 int
@@ -425,7 +496,8 @@ bodies_start(struct master *m, uint32_t count)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < BOARD_ROWS; i++)
 		init_ref(m, i);
-	bodies_grow(m, count);
+	m->bodies.spawn = spawn_holder;
+	bodies_resize(m, count);
 	m->bodies.check_timer = (struct loop_timer){.due = on_check, .arg = m};
 	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);
 	return 0;
@@ -444,12 +516,7 @@ bodies_tell(struct master *m)
 		outbox_phase_changed(ref);
 		courier_send(ref);
 	}
-	BODIES_EACH(&m->bodies, ref)
-	{
-		if (ref->body_fd >= 0)
-			return;
-	}
-	master_on_empty(m);
+	look_whether_all_ended(m);
 }
 
 void
@@ -470,6 +537,7 @@ bodies_kill(struct master *m)
 void
 bodies_release(struct master *m)
 {
+	handover_close(m);
 	orphans_end(&m->bodies);
 	BODIES_EACH(&m->bodies, ref)
 	drop_body(ref);

@@ -11,6 +11,7 @@
 #ifndef SRVD_MASTER_BODIES_H
 #define SRVD_MASTER_BODIES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/attr.h"
@@ -19,8 +20,14 @@
 /* Start count bodies; what can't be started now is tried again.  Returns 0 or
  * -ENOMEM. */
 must_check int bodies_start(struct master *m, uint32_t count);
-/* Start more, until there are count of them. */
-void bodies_grow(struct master *m, uint32_t count);
+/* From now on there are count seats: start what is missing; what is too much
+ * is no current body any more.  Both rows of a seat may still be taken by
+ * bodies that hand over: ask before. */
+void bodies_resize(struct master *m, uint32_t count);
+bool bodies_can_resize(const struct master *m, uint32_t count);
+/* Start a fresh body in the row beside this one, which is its seat's current
+ * one then. */
+void bodies_replace(struct body_ref *ref);
 
 /* Reap what has ended (SIGCHLD). */
 void bodies_reap(struct master *m);

@@ -26,7 +26,9 @@ struct body_parcel {
 	uint64_t generation; /* 0: of none */
 	bool is_plan_sent;
 	bool is_ready;        /* it has all, and said so */
-	uint32_t next_socket; /* the first not sent yet */
+	uint32_t next_member; /* its own sockets first, then those of */
+	/* seats that are no more (outbox.c) */
+	uint32_t next_socket; /* the first of them not sent yet */
 };
 
 enum body_parcel_of {
@@ -44,6 +46,17 @@ struct body_outbox {
 	bool is_phase_sent;
 	bool is_abort_sent;
 	bool is_close_sent;
+	bool is_retire_sent;
+};
+
+/* What a body does in a hand-over (handover.c). */
+struct body_end {
+	uint64_t transfer;      /* 0: nothing */
+	struct body_ref *other; /* the body at the other end; NULL: it ended */
+	uint32_t count;         /* connections to be given; CHANNEL_ALL */
+	int fd;                 /* the end, until the worker has it; else -1 */
+	bool is_sent;           /* to the worker that is there now */
+	uint64_t sent_ms;
 };
 
 struct body_ref {
@@ -64,6 +77,18 @@ struct body_ref {
 	uint64_t deaf_ms;  /* when the channel was at its end, or 0 */
 	bool is_behind;    /* with sending: an error that may pass */
 	bool owes_closing; /* it has not answered m->closing yet */
+
+	/* Hand-over (handover.c). */
+	const char *leaves; /* why it is to go, or NULL */
+	bool is_foreign;    /* another master's, of perhaps another program */
+	bool is_faulted;    /* its worker crashed; whoever made it do so may
+			     * know where everything lies */
+	bool is_retiring;   /* others have its sockets: it is told so */
+	struct body_end give;
+	struct body_end take;
+	uint32_t broken; /* hand-overs that failed, one after the other */
+	uint64_t given;  /* connections that others have from it */
+	uint64_t give_after_ms; /* not before */
 
 	/* The processes. */
 	bool is_lost;      /* its holder is dead, the worker lives on */
@@ -94,9 +119,13 @@ struct body_ref {
 	char fault[96];    /* what is or was broken about it, or empty */
 };
 
+struct spawn_fds;
+typedef pid_t bodies_spawn_fn(uint32_t seat, const struct spawn_fds *fds);
+
 struct bodies {
-	struct body_ref *refs; /* BOARD_ROWS of them, by row */
-	uint32_t count;        /* seats: workers there shall be */
+	struct body_ref *refs;  /* BOARD_ROWS of them, by row */
+	bodies_spawn_fn *spawn; /* spawn_holder() */
+	uint32_t count;         /* seats: workers there shall be */
 	struct loop_timer check_timer;
 };
 

@@ -15,6 +15,7 @@
 #include "server/master/closing.h"
 #include "server/master/courier.h"
 #include "server/master/deaths.h"
+#include "server/master/handover.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
 #include "server/master/notify.h"
@@ -190,6 +191,7 @@ on_follows(struct body_ref *ref, uint64_t generation)
 	ref->follows = generation;
 	notify_on_worker(ref->master);
 	reload_on_worker(ref->master);
+	handover_wake(ref->master);
 }
 
 static void
@@ -258,6 +260,12 @@ on_message(struct body_ref *ref, struct channel_message *message,
 		break;
 	case CHANNEL_ACCESS:
 		access_wake(ref);
+		break;
+	case CHANNEL_JOINED:
+		handover_on_joined(ref, message->request);
+		break;
+	case CHANNEL_GIVEN:
+		handover_on_given(ref, message);
 		break;
 	case CHANNEL_LOG:
 		on_log(ref, message);

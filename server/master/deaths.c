@@ -83,6 +83,7 @@ void
 deaths_note(struct body_ref *ref)
 {
 	const struct body_head *head = ref->body.head;
+	struct body_death death;
 	uint32_t deaths;
 	uint32_t died;
 
@@ -93,9 +94,12 @@ deaths_note(struct body_ref *ref)
 	if (died == 0)
 		return;
 	ref->deaths = deaths;
-	memcpy(&ref->death, &head->death, sizeof(ref->death));
-	if (has_retired(&ref->death))
+	memcpy(&death, &head->death, sizeof(death));
+	if (has_retired(&death))
 		return;
+	ref->death = death;
+	if (death.cause == DEATH_SIGNAL)
+		ref->is_faulted = true;
 	if (ref->death.status < 0 || ref->death.status > 255)
 		ref->death.status = 0;
 	ref->respawns += died <= DEATHS_AT_ONCE ? died : 1;

@@ -430,6 +430,28 @@ listeners_fd(const struct listeners *listeners, uint32_t number,
 	return group->fds[worker % group->count];
 }
 
+int
+listeners_member(const struct listeners *listeners, uint32_t number,
+    uint32_t seat)
+{
+	if (number >= listeners->count ||
+	    seat >= listeners->groups[number].settled)
+		return -1;
+	return listeners->groups[number].fds[seat];
+}
+
+uint32_t
+listeners_seats(const struct listeners *listeners)
+{
+	uint32_t most = 0;
+
+	for (uint32_t n = 0; n < listeners->count; n++) {
+		if (listeners->groups[n].settled > most)
+			most = listeners->groups[n].settled;
+	}
+	return most;
+}
+
 void
 listeners_close(struct listeners *listeners)
 {

@@ -70,6 +70,13 @@ void listeners_retire(struct listeners *listeners, const struct plan *plan);
 int listeners_fd(const struct listeners *listeners, uint32_t number,
     uint32_t worker);
 
+/* Of a group that has one socket a worker the one of a seat, also of one that
+ * is no more; else -1. */
+int listeners_member(const struct listeners *listeners, uint32_t number,
+    uint32_t seat);
+/* One more than the highest seat that has a socket. */
+uint32_t listeners_seats(const struct listeners *listeners);
+
 /* Close them all; the bodies' own keep the queues. */
 void listeners_close(struct listeners *listeners);
 /* Remove the files of Unix-domain sockets, where they are still ours. */

@@ -65,6 +65,7 @@ struct master {
 	struct passed passed; /* sockets, by the service manager */
 	struct listeners listeners;
 	struct bodies bodies;
+	struct loop_timer handover_timer; /* handover_look() is due */
 	struct control *control;
 	struct reload *reload;
 	struct notify *notify; /* NULL: nobody is told */

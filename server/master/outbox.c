@@ -110,7 +110,114 @@ send_closing(struct body_ref *ref)
 	return rc;
 }
 
+static int
+send_retire(struct body_ref *ref)
+{
+	struct channel_message message;
+	int rc;
+
+	if (!ref->is_retiring || ref->outbox.is_retire_sent)
+		return 0;
+	channel_init(&message, CHANNEL_RETIRE);
+	rc = channel_send(ref->channel_fd, &message, NULL, 0);
+	ref->outbox.is_retire_sent = rc == 0;
+	return rc;
+}
+
+static int
+send_end(struct body_ref *ref, struct body_end *end, enum channel_type type)
+{
+	struct channel_message message;
+	int rc;
+
+	if (end->transfer == 0 || end->fd < 0 || end->is_sent)
+		return 0;
+	channel_init(&message, type);
+	message.request = end->transfer;
+	message.count = end->count;
+	rc = channel_send(ref->channel_fd, &message, &end->fd, 1);
+	end->is_sent = rc == 0;
+	end->sent_ms = loop_now_ms(ref->master->loop);
+	return rc;
+}
+
+static int
+send_give(struct body_ref *ref)
+{
+	return send_end(ref, &ref->give, CHANNEL_GIVE);
+}
+
+static int
+send_take(struct body_ref *ref)
+{
+	return send_end(ref, &ref->take, CHANNEL_TAKE);
+}
+
 /* Parcels */
+
+/* One that retires follows plans, and has no sockets. */
+static uint32_t
+members_of(const struct body_ref *ref, const struct plan *plan)
+{
+	uint32_t seats = listeners_seats(&ref->master->listeners);
+
+	if (ref->is_retiring)
+		return 0;
+	/* No socket of a group is closed while its listener exists: the
+	 * workers that there are share those of seats that are no more. */
+	if (ref->seat >= plan->workers || ref->seat >= seats)
+		return 1;
+	return (seats - 1 - ref->seat) / plan->workers + 1;
+}
+
+static const struct plan_listener *
+row_of(const struct plan *plan, uint32_t number)
+{
+	const struct plan_listener *row;
+
+	if (number / 2 >= plan->listeners.count)
+		return NULL;
+	row = plan_listener(plan, number / 2);
+	return number % 2 < body_listener_sockets(row) ? row : NULL;
+}
+
+/* The socket of a number that plan has, or, of one that is being prepared,
+ * that is new in it; else -1. */
+static int
+own_socket(const struct body_ref *ref, const struct plan *plan, uint32_t number)
+{
+	const struct master *m = ref->master;
+	const struct plan_listener *row = row_of(plan, number);
+
+	if (row == NULL || (plan == m->next && row->born != plan->generation))
+		return -1;
+	return listeners_fd(&m->listeners, number, ref->seat);
+}
+
+static int
+socket_for(const struct body_ref *ref, const struct plan *plan, uint32_t member,
+    uint32_t number)
+{
+	if (member == 0)
+		return own_socket(ref, plan, number);
+	if (row_of(plan, number) == NULL)
+		return -1;
+	return listeners_member(&ref->master->listeners, number,
+	    ref->seat + member * plan->workers);
+}
+
+/* Sockets of seats that are no more. */
+static uint32_t
+count_extras(const struct body_ref *ref, const struct plan *plan)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 1; i < members_of(ref, plan); i++) {
+		for (uint32_t n = 0; n < 2 * plan->listeners.count; n++)
+			count += socket_for(ref, plan, i, n) >= 0;
+	}
+	return count;
+}
 
 static int
 send_plan(struct body_ref *ref, const struct plan *plan, int plan_fd)
@@ -119,24 +226,8 @@ send_plan(struct body_ref *ref, const struct plan *plan, int plan_fd)
 
 	channel_init(&message, CHANNEL_PLAN);
 	message.generation = plan->generation;
+	message.count = count_extras(ref, plan);
 	return channel_send(ref->channel_fd, &message, &plan_fd, 1);
-}
-
-/* The socket of a number that plan has, or, of one that is being prepared,
- * that is new in it; else -1. */
-static int
-socket_for(const struct body_ref *ref, const struct plan *plan, uint32_t number)
-{
-	const struct master *m = ref->master;
-	const struct plan_listener *row;
-
-	if (number / 2 >= plan->listeners.count)
-		return -1;
-	row = plan_listener(plan, number / 2);
-	if (number % 2 >= body_listener_sockets(row) ||
-	    (plan == m->next && row->born != plan->generation))
-		return -1;
-	return listeners_fd(&m->listeners, number, ref->seat);
 }
 
 /* The next sockets in a row; numbers without one end it. */
@@ -144,6 +235,7 @@ static int
 send_sockets(struct body_ref *ref, const struct plan *plan,
     struct body_parcel *parcel)
 {
+	uint32_t member = parcel->next_member;
 	uint32_t count = 2 * plan->listeners.count;
 	struct channel_message message;
 	int fds[CHANNEL_FDS_MAX];
@@ -151,12 +243,14 @@ send_sockets(struct body_ref *ref, const struct plan *plan,
 
 	channel_init(&message, CHANNEL_LISTENERS);
 	message.generation = plan->generation;
+	message.seat = ref->seat + member * plan->workers;
 	while (parcel->next_socket < count &&
-	    socket_for(ref, plan, parcel->next_socket) < 0)
+	    socket_for(ref, plan, member, parcel->next_socket) < 0)
 		parcel->next_socket++;
 	message.first = parcel->next_socket;
 	while (message.count < CHANNEL_FDS_MAX) {
-		int fd = socket_for(ref, plan, message.first + message.count);
+		int fd = socket_for(ref, plan, member,
+		    message.first + message.count);
 
 		if (fd < 0)
 			break;
@@ -168,6 +262,25 @@ send_sockets(struct body_ref *ref, const struct plan *plan,
 	if (rc == 0)
 		parcel->next_socket += message.count;
 	return rc;
+}
+
+static int
+send_members(struct body_ref *ref, const struct plan *plan,
+    struct body_parcel *parcel)
+{
+	uint32_t members = members_of(ref, plan);
+	int rc;
+
+	while (parcel->next_member < members) {
+		while (parcel->next_socket < 2 * plan->listeners.count) {
+			rc = send_sockets(ref, plan, parcel);
+			if (rc < 0)
+				return rc;
+		}
+		parcel->next_member++;
+		parcel->next_socket = 0;
+	}
+	return 0;
 }
 
 static int
@@ -188,12 +301,7 @@ send_parcel(struct body_ref *ref, const struct plan *plan, int plan_fd,
 			return rc;
 		parcel->is_plan_sent = true;
 	}
-	while (parcel->next_socket < 2 * plan->listeners.count) {
-		rc = send_sockets(ref, plan, parcel);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	return send_members(ref, plan, parcel);
 }
 
 static int
@@ -222,9 +330,12 @@ outbox_send(struct body_ref *ref)
 	    send_levels,
 	    send_phase,
 	    send_abort,
+	    send_retire,
 	    send_force,
 	    send_next,
 	    send_closing,
+	    send_take,
+	    send_give,
 	};
 	int rc = 0;
 
@@ -242,12 +353,16 @@ outbox_repeat(struct body_ref *ref)
 
 	for (int i = 0; i < PARCELS; i++) {
 		outbox->parcels[i].is_plan_sent = false;
+		outbox->parcels[i].next_member = 0;
 		outbox->parcels[i].next_socket = 0;
 	}
 	outbox->is_level_sent = false;
 	outbox->is_phase_sent = false;
 	outbox->is_abort_sent = false;
 	outbox->is_close_sent = false;
+	outbox->is_retire_sent = false;
+	ref->give.is_sent = false;
+	ref->take.is_sent = false;
 }
 
 void
@@ -266,6 +381,12 @@ void
 outbox_phase_changed(struct body_ref *ref)
 {
 	ref->outbox.is_phase_sent = false;
+}
+
+void
+outbox_retire_changed(struct body_ref *ref)
+{
+	ref->outbox.is_retire_sent = false;
 }
 
 void

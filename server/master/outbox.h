@@ -18,6 +18,9 @@
  * when it is full, or -errno. */
 must_check int outbox_send(struct body_ref *ref);
 
+/* It is retiring; it has an end of a transfer to get. */
+void outbox_retire_changed(struct body_ref *ref);
+
 /* There is a new worker: what was not acknowledged is to be said again. */
 void outbox_repeat(struct body_ref *ref);
 /* There is a new body. */

@@ -120,7 +120,7 @@ on_plan(struct reload *r)
 		reload_finish(r, "check");
 		return;
 	}
-	rc = reload_check(m->plan, to, r->message, sizeof(r->message));
+	rc = reload_check(m, to, r->message, sizeof(r->message));
 	if (rc == 0) {
 		(void)snprintf(r->message, sizeof(r->message),
 		    "there is not enough memory");

@@ -14,10 +14,53 @@
 /* More are counted, but don't fill the log. */
 #define LINES_MAX 50
 
-int
-reload_check(const struct plan *from, const struct plan *to, char *why,
+/* How many sockets of seats that are no more one worker would accept on
+ * besides its own. */
+static uint64_t
+most_extras(const struct listeners *listeners, const struct plan *to)
+{
+	uint64_t most = 0;
+
+	for (uint32_t n = 0; n < listeners->count; n++) {
+		const struct listener_group *group = &listeners->groups[n];
+
+		if (n / 2 < to->listeners.count && group->settled > 0 &&
+		    plan_listener(to, n / 2)->state == ROW_ACTIVE &&
+		    plan_listener(to, n / 2)->born == group->born)
+			most += (group->settled - 1) / to->workers;
+	}
+	return most;
+}
+
+static int
+check_workers(const struct master *m, const struct plan *to, char *why,
     size_t why_size)
 {
+	uint64_t extras = most_extras(&m->listeners, to);
+
+	if (extras > BODY_EXTRAS_MAX) {
+		(void)snprintf(why, why_size,
+		    "workers is %u, and each would have to listen on %llu "
+		    "sockets of those that are no more, where %d are allowed: "
+		    "to have so few needs a restart",
+		    to->workers, (unsigned long long)extras, BODY_EXTRAS_MAX);
+		return -EINVAL;
+	}
+	if (!bodies_can_resize(m, to->workers)) {
+		(void)snprintf(why, why_size,
+		    "workers is %u, and some that were too many before still "
+		    "hand their connections over: try again in a moment",
+		    to->workers);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+reload_check(const struct master *m, const struct plan *to, char *why,
+    size_t why_size)
+{
+	const struct plan *from = m->plan;
 	const char *section = "";
 	const char *key = "";
 	const char *fault;
@@ -28,19 +71,12 @@ reload_check(const struct plan *from, const struct plan *to, char *why,
 		    *section == '\0' ? "" : ".", key);
 		return -EINVAL;
 	}
-	if (to->workers < from->workers) {
-		(void)snprintf(why, why_size,
-		    "workers is %u and %u are running: to have fewer needs a "
-		    "restart",
-		    to->workers, from->workers);
-		return -EINVAL;
-	}
 	if (plan_check_succession(from, to, &fault) < 0) {
 		(void)snprintf(why, why_size,
 		    "the new plan can't follow the one in force: %s", fault);
 		return -EINVAL;
 	}
-	return 0;
+	return check_workers(m, to, why, why_size);
 }
 
 /* The row of the service that what has changed belongs to. */

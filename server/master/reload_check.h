@@ -12,7 +12,7 @@
 #include "server/state/plan.h"
 
 /* Returns 0, or -EINVAL with a sentence in why. */
-must_check int reload_check(const struct plan *from, const struct plan *to,
+must_check int reload_check(const struct master *m, const struct plan *to,
     char *why, size_t why_size);
 
 /* What differs; an array to be freed by free().  Returns 0 or -ENOMEM. */

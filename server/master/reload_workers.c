@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "server/master/access.h"
 #include "server/master/courier.h"
+#include "server/master/handover.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
 #include "server/master/outbox.h"
@@ -46,6 +47,7 @@ void
 reload_settle(struct reload *r)
 {
 	listeners_retire(&r->m->listeners, r->m->plan);
+	handover_wake(r->m);
 	reload_finish(r, NULL);
 }
 
@@ -193,7 +195,7 @@ commit(struct reload *r)
 	outbox_commit(ref);
 	/* It tells them something, which wakes who has nothing to do. */
 	master_on_commit(m, r->old);
-	bodies_grow(m, m->plan->workers);
+	bodies_resize(m, m->plan->workers);
 }
 
 /* Preparing */

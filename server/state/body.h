@@ -83,7 +83,7 @@ struct body_pipe {
 struct body_plan {
 	uint64_t generation; /* 0: none */
 	int32_t fd;          /* the plan's memfd */
-	uint32_t length;
+	uint32_t extras;     /* sockets of other seats that come with it */
 };
 
 /* Left by the fault handler of a worker about to die. */

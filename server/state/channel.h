@@ -37,14 +37,15 @@ enum channel_type {
 	CHANNEL_LOG,     /* level, text */
 	CHANNEL_JOINED,  /* the end of transfer request has come */
 	CHANNEL_GIVEN, /* transfer request is over: count connections are the */
-		       /* taker's; with is_reset it broke before that */
+	/* taker's; with is_reset it broke before that */
 	/* From the worker to a master that came to its door, after the hello. */
 	CHANNEL_BODY,    /* first: its seat, count: its row; body, board, and */
 			 /* the plan of generation */
 	CHANNEL_SOCKETS, /* its listening sockets, any order */
 	CHANNEL_INVENTORY, /* that was all */
 	/* From the master. */
-	CHANNEL_PLAN,      /* generation, its memfd */
+	CHANNEL_PLAN, /* generation, its memfd; count sockets come for it */
+		      /* that are of seats which are no more */
 	CHANNEL_LISTENERS, /* generation, sockets first to first + count, the */
 			   /* members of seat */
 	CHANNEL_ABORT,     /* forget what was sent for generation */

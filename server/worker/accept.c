@@ -41,7 +41,14 @@ enum accept_result {
 static const struct plan_listener *
 listener_of(const struct worker *w, uint32_t number)
 {
-	return plan_listener(w->plan, number / 2);
+	return plan_listener(w->plan, sockets_number(w->head, number) / 2);
+}
+
+static bool
+is_passed(const struct worker *w, uint32_t number)
+{
+	return body_listener_is_passed(listener_of(w, number),
+	    sockets_number(w->head, number));
 }
 
 static void
@@ -84,8 +91,9 @@ pause_ms(const struct worker *w)
 static bool
 is_plan_socket(const struct worker *w, uint32_t number)
 {
-	return w->plan != NULL && number / 2 < w->plan->listeners.count &&
-	    w->listening[number].is_open;
+	return w->plan != NULL && number < BODY_SOCKETS_MAX &&
+	    w->listening[number].is_open &&
+	    sockets_number(w->head, number) / 2 < w->plan->listeners.count;
 }
 
 static void
@@ -95,8 +103,8 @@ open_socket(struct worker *w, uint32_t n)
 
 	*l = (struct listening){
 	    .is_open = true,
-	    .is_shared = listener_of(w, n)->addr.kind == ADDR_UNIX ||
-		body_listener_is_passed(listener_of(w, n), n),
+	    .is_shared =
+		listener_of(w, n)->addr.kind == ADDR_UNIX || is_passed(w, n),
 	};
 	watch(w, n);
 }
@@ -104,7 +112,8 @@ open_socket(struct worker *w, uint32_t n)
 void
 accept_open(struct worker *w)
 {
-	for (uint32_t n = 0; n < 2 * w->plan->listeners.count; n++) {
+	SOCKETS_EACH(w->plan, n)
+	{
 		if (!w->listening[n].is_open &&
 		    sockets_has(w->head, w->plan, n))
 			open_socket(w, n);
@@ -170,8 +179,7 @@ say_failing(struct worker *w, uint32_t number, int error)
 	const struct plan_listener *listener = listener_of(w, number);
 	struct listening *l = &w->listening[number];
 
-	if (!body_listener_is_passed(listener, number) ||
-	    l->failed == FAILED_SAID)
+	if (!is_passed(w, number) || l->failed == FAILED_SAID)
 		return;
 	if (++l->failed == FAILED_SAID &&
 	    levels_want(w, listener->service, LEVEL_WARN))
@@ -198,7 +206,7 @@ keep_nonblocking(struct worker *w, uint32_t number)
 	int fd = w->head->listener_fd[number];
 	int flags;
 
-	if (!body_listener_is_passed(listener_of(w, number), number))
+	if (!is_passed(w, number))
 		return;
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0 && (flags & O_NONBLOCK) == 0)
@@ -288,7 +296,7 @@ accept_one(struct worker *w, uint32_t number)
 		return ACCEPT_PAUSE;
 	}
 	slot->service = listener->service;
-	slot->listener = number / 2;
+	slot->listener = sockets_number(w->head, number) / 2;
 	worker_journal(w, JOURNAL_ACCEPT, worker_slot_number(w, slot));
 	fd = accept4(w->head->listener_fd[number], (struct sockaddr *)&ss,
 	    &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -344,11 +352,12 @@ accept_resume(struct worker *w)
 		return;
 	w->resume_ms = 0;
 	w->paused = 0;
-	for (uint32_t i = 0; i < 2 * w->plan->listeners.count; i++) {
-		if (!w->listening[i].is_paused)
+	SOCKETS_EACH(w->plan, n)
+	{
+		if (!w->listening[n].is_paused)
 			continue;
-		w->listening[i].is_paused = false;
-		watch(w, i);
+		w->listening[n].is_paused = false;
+		watch(w, n);
 	}
 }
 
@@ -376,20 +385,35 @@ forget_socket(struct worker *w, uint32_t n)
 	w->listening[n].is_paused = false;
 }
 
+/* Has next the listener that socket n is of? */
+static bool
+is_kept(const struct worker *w, uint32_t n, const struct plan *next)
+{
+	uint32_t number = sockets_number(w->head, n);
+
+	return sockets_is_wanted(next, number) &&
+	    w->head->listener_born[n] == plan_listener(next, number / 2)->born;
+}
+
 void
 accept_leave(struct worker *w, const struct plan *next)
 {
-	for (uint32_t n = 0; n < 2 * w->plan->listeners.count; n++) {
+	SOCKETS_EACH(w->plan, n)
+	{
 		if (!sockets_has(w->head, w->plan, n) ||
 		    sockets_has(w->head, next, n))
 			continue;
-		(void)take_queued(w, n);
+		/* One of another seat may be another worker's from here on. */
+		if (!is_kept(w, n, next)) {
+			(void)take_queued(w, n);
+			/* The master has it as well: who comes from here on
+			 * shall be refused and not wait for nobody.  But one
+			 * that was passed is not ours to end. */
+			if (!is_passed(w, n))
+				(void)shutdown(w->head->listener_fd[n],
+				    SHUT_RD);
+		}
 		forget_socket(w, n);
-		/* The master has it as well: who comes from here on shall be
-		 * refused and not wait for nobody.  But one that was passed is
-		 * not ours to end. */
-		if (!body_listener_is_passed(listener_of(w, n), n))
-			(void)shutdown(w->head->listener_fd[n], SHUT_RD);
 		sockets_close(w->head, n);
 	}
 }
@@ -408,7 +432,7 @@ static bool
 must_wait(struct worker *w, uint32_t n)
 {
 	if (take_queued(w, n) != ACCEPT_PAUSE || !is_queued_on(w, n) ||
-	    body_listener_is_passed(listener_of(w, n), n))
+	    is_passed(w, n))
 		return false;
 	pause_listening(w, n, pause_ms(w));
 	/* No room for more: their connects fail, or are tried again when the
@@ -422,7 +446,7 @@ accept_drain(struct worker *w)
 {
 	bool waits = false;
 
-	for (uint32_t n = 0; n < BODY_LISTENERS_MAX; n++) {
+	for (uint32_t n = 0; n < BODY_SOCKETS_MAX; n++) {
 		if (w->head->listener_fd[n] == 0)
 			continue;
 		if (must_wait(w, n)) {
@@ -438,7 +462,7 @@ accept_drain(struct worker *w)
 void
 accept_close(struct worker *w)
 {
-	for (uint32_t n = 0; n < BODY_LISTENERS_MAX; n++) {
+	for (uint32_t n = 0; n < BODY_SOCKETS_MAX; n++) {
 		forget_socket(w, n);
 		sockets_close(w->head, n);
 	}

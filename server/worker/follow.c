@@ -148,10 +148,23 @@ follow_take_plan(struct worker *w, const struct channel_message *message,
 	if (entry == NULL)
 		return;
 	entry->fd = extra->fds[0];
+	entry->extras = message->count;
 	extra->fds_count = 0;
 	atomic_signal_fence(memory_order_seq_cst);
 	entry->generation = message->generation;
 	close_leftovers(w);
+}
+
+/* The i-th that came with the message. */
+static bool
+take_socket(struct worker *w, const struct plan *plan,
+    const struct channel_message *message, uint32_t i, int fd)
+{
+	uint32_t n = message->first + i;
+
+	return message->seat == w->head->seat
+	    ? sockets_take(w->head, plan, w->plan, n, fd)
+	    : sockets_take_extra(w->head, plan, n, message->seat, fd);
 }
 
 bool
@@ -168,8 +181,7 @@ follow_take_sockets(struct worker *w, const struct channel_message *message,
 	    w->head->is_retiring != 0)
 		return true;
 	for (uint32_t i = 0; i < extra->fds_count; i++) {
-		if (!sockets_take(w->head, plan, w->plan, message->first + i,
-			extra->fds[i]))
+		if (!take_socket(w, plan, message, i, extra->fds[i]))
 			extra->fds[kept++] = extra->fds[i];
 	}
 	extra->fds_count = kept;
@@ -259,7 +271,9 @@ follow_judge(struct worker *w, uint64_t generation, char *why, size_t why_size)
 			: strerror(-rc));
 		return FOLLOW_REFUSED;
 	}
-	if (w->head->is_retiring == 0 && !sockets_are_complete(w->head, plan))
+	if (w->head->is_retiring == 0 &&
+	    !sockets_are_complete(w->head, plan,
+		find_entry(w, generation)->extras))
 		return FOLLOW_INCOMPLETE;
 	homeless = plan == w->plan ? NULL : find_homeless(w, plan);
 	return homeless == NULL ? FOLLOW_READY

@@ -24,6 +24,33 @@
 #include "common/attr.h"
 #include "server/state/body.h"
 
+/*
+ * Sockets that are members of seats which are no more stand behind our own
+ * (BODY_LISTENERS_MAX): the workers that there are share them out by number.
+ * The numbers that plan may have something to do with:
+ */
+#define SOCKETS_EACH(plan, n)                               \
+	for (uint32_t n = sockets_next((plan), UINT32_MAX); \
+	     (n) < BODY_SOCKETS_MAX; (n) = sockets_next((plan), (n)))
+
+static inline uint32_t
+sockets_next(const struct plan *plan, uint32_t n)
+{
+	n++;
+	return n >= 2 * plan->listeners.count && n < BODY_LISTENERS_MAX
+	    ? BODY_LISTENERS_MAX
+	    : n;
+}
+
+/* The number of our own socket of the same group. */
+static inline uint32_t
+sockets_number(const struct body_head *head, uint32_t n)
+{
+	return n < BODY_LISTENERS_MAX
+	    ? n
+	    : head->extra_number[n - BODY_LISTENERS_MAX];
+}
+
 /* Does plan want a socket n?  plan may be NULL: it wants none. */
 bool sockets_is_wanted(const struct plan *plan, uint32_t n);
 
@@ -31,9 +58,9 @@ bool sockets_is_wanted(const struct plan *plan, uint32_t n);
 bool sockets_has(const struct body_head *head, const struct plan *plan,
     uint32_t n);
 
-/* Has every socket that plan wants arrived? */
+/* Has every socket that plan wants arrived, and so many of other seats? */
 must_check bool sockets_are_complete(const struct body_head *head,
-    const struct plan *plan);
+    const struct plan *plan, uint32_t extras);
 
 /*
  * Keep fd as the socket n of plan.  One of another plan in its place is
@@ -42,6 +69,10 @@ must_check bool sockets_are_complete(const struct body_head *head,
  */
 must_check bool sockets_take(struct body_head *head, const struct plan *plan,
     const struct plan *in_force, uint32_t n, int fd);
+
+/* The same with the one of another seat. */
+must_check bool sockets_take_extra(struct body_head *head,
+    const struct plan *plan, uint32_t n, uint32_t seat, int fd);
 
 /* Forget and close socket n, if there is one. */
 void sockets_close(struct body_head *head, uint32_t n);

@@ -204,7 +204,7 @@ claim_tables(struct sweep *s)
 		    !claims_add(&s->claims, head->plans[i].fd))
 			memset(&head->plans[i], 0, sizeof(head->plans[i]));
 	}
-	for (uint32_t i = 0; i < BODY_LISTENERS_MAX; i++) {
+	for (uint32_t i = 0; i < BODY_SOCKETS_MAX; i++) {
 		if (head->listener_fd[i] != 0 &&
 		    !claims_add(&s->claims, head->listener_fd[i]))
 			head->listener_fd[i] = 0;

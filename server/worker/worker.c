@@ -55,7 +55,7 @@ init_caches(struct worker *w)
 	uint32_t slots = w->head->slots_max;
 
 	w->listening =
-	    reserve(sizeof(struct listening) * (size_t)BODY_LISTENERS_MAX);
+	    reserve(sizeof(struct listening) * (size_t)BODY_SOCKETS_MAX);
 	w->free_slots = reserve((slots + 1) * sizeof(uint32_t));
 	w->starved.slots = reserve((slots + 1) * sizeof(uint32_t));
 	w->starved.queued = reserve(slots + 1);

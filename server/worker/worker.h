@@ -91,7 +91,7 @@ struct worker {
 	uint64_t generation;
 	const struct plan *beside;   /* mapped: one that is not followed yet, or
 				      * NULL */
-	struct listening *listening; /* BODY_LISTENERS_MAX of them */
+	struct listening *listening; /* BODY_SOCKETS_MAX of them */
 	int32_t *turns; /* of each backend, for the weighted round robin */
 
 	uint64_t now_ms;      /* CLOCK_MONOTONIC, as of this round */

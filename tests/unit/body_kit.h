@@ -98,7 +98,7 @@ kit_memory(struct kit *kit)
 	(void)close(read_fd);
 	w->now_ms = kit_now_ms();
 	w->listening =
-	    calloc((size_t)BODY_LISTENERS_MAX, sizeof(*w->listening));
+	    calloc((size_t)BODY_SOCKETS_MAX, sizeof(*w->listening));
 	w->free_slots = calloc(KIT_SLOTS + 1, sizeof(uint32_t));
 	w->starved.slots = calloc(KIT_SLOTS + 1, sizeof(uint32_t));
 	w->starved.queued = calloc(KIT_SLOTS + 1, 1);
