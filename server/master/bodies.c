@@ -496,7 +496,8 @@ bodies_start(struct master *m, uint32_t count)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < BOARD_ROWS; i++)
 		init_ref(m, i);
-	m->bodies.spawn = spawn_holder;
+	if (m->bodies.spawn == NULL)
+		m->bodies.spawn = spawn_holder;
 	bodies_resize(m, count);
 	m->bodies.check_timer = (struct loop_timer){.due = on_check, .arg = m};
 	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);

@@ -124,7 +124,7 @@ typedef pid_t bodies_spawn_fn(uint32_t seat, const struct spawn_fds *fds);
 
 struct bodies {
 	struct body_ref *refs;  /* BOARD_ROWS of them, by row */
-	bodies_spawn_fn *spawn; /* spawn_holder() */
+	bodies_spawn_fn *spawn; /* NULL: spawn_holder() */
 	uint32_t count;         /* seats: workers there shall be */
 	struct loop_timer check_timer;
 };

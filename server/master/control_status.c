@@ -72,9 +72,9 @@ worker_json(const struct master *m, uint32_t i)
 
 	status_worker(m, i, &status);
 	worker = json_pack("{s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:o}", "index",
-	    control_number(i), "pid", (json_int_t)status.pid, "holder_pid",
-	    (json_int_t)status.holder_pid, "state", status.state, "connections",
-	    control_number(status.connections), "accepted",
+	    control_number(status.index), "pid", (json_int_t)status.pid,
+	    "holder_pid", (json_int_t)status.holder_pid, "state", status.state,
+	    "connections", control_number(status.connections), "accepted",
 	    control_number(status.accepted), "respawns",
 	    control_number(status.respawns), "last_death", death_json(&status));
 	if ((status.fault != NULL &&
@@ -242,8 +242,8 @@ control_status(const struct master *m, const uint32_t *service)
 	    control_number(plan->generation), "max_connections",
 	    control_number(plan->max_connections), "config",
 	    config_json(plan, &status), "last_reload", reload_json(&status),
-	    "workers", workers_json(m, status.workers), "listeners",
-	    listeners_json(m, service), "services", services_json(m, service),
-	    "totals", totals_json(m));
+	    "workers", workers_json(m, status.workers + status.retiring),
+	    "listeners", listeners_json(m, service), "services",
+	    services_json(m, service), "totals", totals_json(m));
 	return with_stop(reply, &status);
 }

@@ -73,6 +73,34 @@ status_stop_left_ms(const struct master *m)
 	return end_ms > now_ms ? end_ms - now_ms : 0;
 }
 
+static bool
+is_former(const struct body_ref *ref)
+{
+	return ref->body_fd >= 0 && !ref->is_current;
+}
+
+static uint32_t
+count_former(const struct master *m)
+{
+	uint32_t count = 0;
+
+	BODIES_EACH(&m->bodies, ref)
+	count += is_former(ref);
+	return count;
+}
+
+/* The i-th of those that are not their seat's current one, or NULL. */
+static struct body_ref *
+former_at(const struct master *m, uint32_t i)
+{
+	BODIES_EACH(&m->bodies, ref)
+	{
+		if (is_former(ref) && i-- == 0)
+			return ref;
+	}
+	return NULL;
+}
+
 void
 status_gateway(const struct master *m, struct gateway_status *status)
 {
@@ -83,6 +111,7 @@ status_gateway(const struct master *m, struct gateway_status *status)
 	    .reload_at_us = m->reload_at_us,
 	    .reload_message = m->reload_message,
 	    .workers = m->bodies.count,
+	    .retiring = count_former(m),
 	    .is_stopping = m->phase != MASTER_SERVING,
 	    .stop_left_ms = status_stop_left_ms(m),
 	};
@@ -97,53 +126,87 @@ status_worker_runs(const struct master *m, uint32_t i)
 }
 
 static const char *
-worker_state(const struct master *m, uint32_t i)
+worker_state(const struct body_ref *ref)
 {
-	if (m->phase != MASTER_SERVING)
+	const struct master *m = ref->master;
+
+	if (m->phase != MASTER_SERVING || !ref->is_current)
 		return "retiring";
-	return status_worker_runs(m, i) ? "running" : "waiting";
+	return status_worker_runs(m, ref->seat) ? "running" : "waiting";
 }
 
-/* What one of the two bodies that a seat may have counts. */
-static void
-add_seat(const struct master *m, const struct body_ref *ref,
-    struct worker_status *status)
+static uint64_t
+live_of(const struct body_ref *ref)
 {
+	return ref->body_fd < 0
+	    ? 0
+	    : live(&board_row(&ref->master->board, ref->row)->connections);
+}
+
+static uint64_t
+accepted_of(const struct body_ref *ref)
+{
+	const struct master *m = ref->master;
 	const struct board_row *row = board_row(&m->board, ref->row);
+	uint64_t accepted = 0;
 
 	if (!board_was_used(&m->board, ref->row))
-		return;
-	if (ref->body_fd >= 0)
-		status->connections += live(&row->connections);
+		return 0;
 	for (uint32_t s = 0; s < m->plan->services.count; s++)
-		status->accepted =
-		    sum(status->accepted, counter(&row->services[s].accepted));
+		accepted = sum(accepted, counter(&row->services[s].accepted));
+	return accepted;
+}
+
+static void
+tell_death(const struct body_ref *ref, struct worker_status *status)
+{
+	if (!ref->has_death)
+		return;
+	status->has_death = true;
+	status->death_at_us = ref->death.at_us & INT64_MAX;
+	status->death_cause = deaths_cause(ref);
+	status->death_signal =
+	    ref->death.cause == DEATH_EXIT ? 0 : ref->death.status;
+	status->death_culprit = ref->death.culprit & INT64_MAX;
+}
+
+/* What its seat has seen: counters never go back, whichever body counts. */
+static void
+add_seat(const struct body_ref *ref, struct worker_status *status)
+{
+	const struct body_ref *partner =
+	    bodies_partner(&ref->master->bodies, ref);
+	bool is_later = partner->has_death &&
+	    (!ref->has_death || partner->death.at_us > ref->death.at_us);
+
+	status->accepted = sum(accepted_of(ref), accepted_of(partner));
+	status->respawns = ref->respawns + partner->respawns;
+	tell_death(is_later ? partner : ref, status);
 }
 
 void
 status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 {
-	struct body_ref *ref = bodies_at(&m->bodies, i);
-	struct body_ref *partner = bodies_partner(&m->bodies, ref);
-	const struct board_row *row = board_row(&m->board, ref->row);
+	struct body_ref *ref = i < m->bodies.count
+	    ? bodies_at(&m->bodies, i)
+	    : former_at(m, i - m->bodies.count);
 
+	*status = (struct worker_status){.state = "retiring"};
+	if (ref == NULL)
+		return;
 	deaths_look(ref);
 	*status = (struct worker_status){
+	    .index = ref->seat,
 	    .pid = ref->worker_pid,
 	    .holder_pid = ref->holder_pid,
-	    .state = worker_state(m, i),
+	    .state = worker_state(ref),
 	    .fault = ref->fault[0] == '\0' ? NULL : ref->fault,
-	    .shortages = atomic_load(&row->shortages),
-	    .respawns = ref->respawns + partner->respawns,
-	    .has_death = ref->has_death,
-	    .death_at_us = ref->death.at_us & INT64_MAX,
-	    .death_cause = deaths_cause(ref),
-	    .death_signal =
-		ref->death.cause == DEATH_EXIT ? 0 : ref->death.status,
-	    .death_culprit = ref->death.culprit & INT64_MAX,
+	    .shortages =
+		atomic_load(&board_row(&m->board, ref->row)->shortages),
+	    .connections = live_of(ref),
 	};
-	add_seat(m, ref, status);
-	add_seat(m, partner, status);
+	if (ref->is_current || ref->seat >= m->bodies.count)
+		add_seat(ref, status);
 }
 
 void

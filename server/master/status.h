@@ -35,6 +35,7 @@ struct gateway_status {
 	uint64_t reload_at_us;
 	const char *reload_message;
 	uint32_t workers;
+	uint32_t retiring; /* former bodies, which hand over */
 	bool is_stopping;
 	uint64_t stop_left_ms; /* until the last connection is closed */
 };
@@ -43,13 +44,14 @@ void status_gateway(const struct master *m, struct gateway_status *status);
 uint64_t status_stop_left_ms(const struct master *m);
 
 struct worker_status {
-	pid_t pid; /* 0: none known at the moment */
+	uint32_t index; /* its seat */
+	pid_t pid;      /* 0: none known at the moment */
 	pid_t holder_pid;
 	const char *state;  /* "running", "waiting", "retiring" */
 	const char *fault;  /* NULL, or what is broken about its body */
 	uint32_t shortages; /* bits, by enum shortage */
 	uint64_t connections;
-	uint64_t accepted;
+	uint64_t accepted; /* of a seat, whichever body did */
 	uint64_t respawns;
 	bool has_death;
 	uint64_t death_at_us;
@@ -57,8 +59,9 @@ struct worker_status {
 	int death_signal;        /* 0: it exited */
 	uint64_t death_culprit;  /* id of the connection closed, or 0 */
 };
-/* i < gateway_status.workers, for both.  It works by the plan in force? */
+/* i < gateway_status.workers.  It works by the plan in force? */
 bool status_worker_runs(const struct master *m, uint32_t i);
+/* The workers, and behind them the retiring ones. */
 void status_worker(const struct master *m, uint32_t i,
     struct worker_status *status);
 

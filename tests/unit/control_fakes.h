@@ -39,6 +39,7 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 {
 	(void)m;
 	*status = (struct worker_status){
+	    .index = i,
 	    .pid = (pid_t)(100 + i),
 	    .holder_pid = (pid_t)(200 + i),
 	    .state = i == 0 ? "running" : "waiting",

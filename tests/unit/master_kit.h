@@ -20,6 +20,9 @@
 
 #define KIT_WORKERS 2
 #define KIT_TURN_MS 2
+/* Two for each seat; their rows: */
+#define KIT_BODIES (2 * KIT_WORKERS)
+#define KIT_ROW(i) ((i) % KIT_WORKERS + (i) / KIT_WORKERS * PLAN_WORKERS_MAX)
 
 /* How a worker is played. */
 enum kit_manner {
@@ -43,10 +46,17 @@ struct kit_worker {
 	uint32_t level; /* the last that came, and for whom */
 	uint32_t level_of;
 	unsigned levels;
+	unsigned retires;
+	unsigned extras; /* sockets of other seats, with the last plan */
+	struct channel_message give; /* the last that came, and its end */
+	struct channel_message take;
+	int give_fd;
+	int take_fd;
+	bool joins; /* says that an end has come */
 };
 
 static struct master kit;
-static struct kit_worker kit_workers[KIT_WORKERS];
+static struct kit_worker kit_workers[KIT_BODIES];
 static struct loop_timer kit_timer;
 static struct loop_timer kit_end;
 static bool kit_is_late;
@@ -87,15 +97,34 @@ kit_answer_plan(unsigned i, uint64_t generation)
 	worker->plan = generation;
 	worker->plans++;
 	worker->sockets = 0;
+	worker->extras = 0;
 	if (worker->manner == KIT_OBEYS || worker->manner == KIT_STAYS)
 		kit_tell(i, CHANNEL_READY, generation);
 	else if (worker->manner == KIT_REFUSES)
 		kit_refuse(i, generation, "not\nnow");
 }
 
+/* Its end of a hand-over. */
+static inline void
+kit_join(unsigned i, const struct channel_message *message,
+    struct channel_message *kept, int *fd, struct channel_extra *extra)
+{
+	struct channel_message answer;
+
+	*kept = *message;
+	if (*fd > 0)
+		(void)close(*fd);
+	*fd = extra->fds_count == 1 ? extra->fds[0] : -1;
+	extra->fds_count = 0;
+	channel_init(&answer, CHANNEL_JOINED);
+	answer.request = message->request;
+	if (kit_workers[i].joins)
+		kit_say(i, &answer);
+}
+
 static inline void
 kit_take(unsigned i, const struct channel_message *message,
-    const struct channel_extra *extra)
+    struct channel_extra *extra)
 {
 	struct kit_worker *worker = &kit_workers[i];
 
@@ -105,6 +134,17 @@ kit_take(unsigned i, const struct channel_message *message,
 		break;
 	case CHANNEL_LISTENERS:
 		worker->sockets += extra->fds_count;
+		if (message->seat != kit.bodies.refs[KIT_ROW(i)].seat)
+			worker->extras += extra->fds_count;
+		break;
+	case CHANNEL_RETIRE:
+		worker->retires++;
+		break;
+	case CHANNEL_GIVE:
+		kit_join(i, message, &worker->give, &worker->give_fd, extra);
+		break;
+	case CHANNEL_TAKE:
+		kit_join(i, message, &worker->take, &worker->take_fd, extra);
 		break;
 	case CHANNEL_ABORT:
 		worker->aborted = message->generation;
@@ -131,7 +171,7 @@ kit_turn_of(unsigned i)
 	struct kit_worker *worker = &kit_workers[i];
 	uint64_t force = atomic_load(&kit.board.head->generation);
 
-	if (worker->manner == KIT_FROZEN)
+	if (worker->manner == KIT_FROZEN || worker->fd <= 0)
 		return;
 	while (channel_receive(worker->fd, &message, &extra) == 1) {
 		kit_take(i, &message, &extra);
@@ -147,7 +187,7 @@ static inline void
 kit_on_turn(struct loop_timer *timer)
 {
 	bodies_reap(&kit);
-	for (unsigned i = 0; i < KIT_WORKERS; i++)
+	for (unsigned i = 0; i < KIT_BODIES; i++)
 		kit_turn_of(i);
 	loop_timer_set(kit.loop, timer, KIT_TURN_MS);
 }

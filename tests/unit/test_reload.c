@@ -123,10 +123,6 @@ START_TEST(what_needs_a_restart_is_refused)
 	kit_configure("control { path = /nowhere }\n" KIT_ONE);
 	told = kit_reload(false);
 	kit_expect_failure(&told, "check", "control.path");
-	write_text("kit.conf",
-	    "workers = 1\nuser = nobody\nlog { level = warn }\n" KIT_ONE);
-	told = kit_reload(false);
-	kit_expect_failure(&told, "check", "needs a restart");
 	ck_assert_uint_eq(kit_workers[0].plans, 1);
 }
 END_TEST
