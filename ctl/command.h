@@ -94,6 +94,7 @@ verb_fn verb_check;
 verb_fn verb_close;
 verb_fn verb_connections;
 verb_fn verb_log;
+verb_fn verb_rebalance;
 verb_fn verb_reload;
 verb_fn verb_status;
 verb_fn verb_stop;

@@ -61,8 +61,8 @@ verb_entry(size_t i, unsigned sets, struct entry *entry)
 	const struct verb *verb = &verbs_table[i];
 
 	(void)sets;
-	(void)snprintf(entry->left, sizeof(entry->left), "%s %s", verb->name,
-	    verb->arguments);
+	(void)snprintf(entry->left, sizeof(entry->left), "%s%s%s", verb->name,
+	    verb->arguments[0] == '\0' ? "" : " ", verb->arguments);
 	entry->text = verb->summary;
 	return true;
 }
@@ -121,9 +121,9 @@ help_print(FILE *out)
 void
 help_print_usage(const struct verb *verb, FILE *out)
 {
-	fprintf(out, "usage: srvctl %s%s %s\n",
+	fprintf(out, "usage: srvctl %s%s%s%s\n",
 	    (verb->options & OPTIONS_GATEWAY) != 0 ? "[OPTION...] " : "",
-	    verb->name, verb->arguments);
+	    verb->name, verb->arguments[0] == '\0' ? "" : " ", verb->arguments);
 }
 
 void

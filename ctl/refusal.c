@@ -78,6 +78,8 @@ static const struct error_row {
 	  "there is no such service", "service", CTL_REFUSED, NULL },
 	{ OURS("NoSuchBackend"),
 	  "the service has no such backend", "backend", CTL_REFUSED, NULL },
+	{ OURS("RebalanceFailed"),
+	  "connections could not be evened out", "message", CTL_REFUSED, NULL },
 	{ OURS("ReopenFailed"),
 	  "a log file stays as it was", "message", CTL_REFUSED, NULL },
 	{ OURS("Busy"),

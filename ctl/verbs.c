@@ -57,6 +57,17 @@ const struct verb verbs_table[] = {
 	.run = verb_close,
     },
     {
+	.name = "rebalance",
+	.arguments = "",
+	.summary = "even out connections over the workers",
+	.text = "Workers that have more connections than the others hand some "
+		"over to those\n"
+		"that have fewer; none breaks.\n",
+	.options = OPTIONS_GATEWAY,
+	.timeout_s = RELOAD_TIMEOUT_S,
+	.run = verb_rebalance,
+    },
+    {
 	.name = "log",
 	.arguments = "LEVEL [SERVICE] | reopen",
 	.summary = "set the log level, open log files again",

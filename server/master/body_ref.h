@@ -89,6 +89,7 @@ struct body_ref {
 	uint32_t broken; /* hand-overs that failed, one after the other */
 	uint64_t given;  /* connections that others have from it */
 	uint64_t give_after_ms; /* not before */
+	int32_t excess; /* connections it should give, or take (rebalance.c) */
 
 	/* The processes. */
 	bool is_lost;      /* its holder is dead, the worker lives on */

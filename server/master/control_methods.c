@@ -124,6 +124,7 @@ static const struct method methods[] = {
 	{ "CloseConnections", ACCESS_CHANGE,      false,
 	  control_close_connections },
 	{ "Reload",           ACCESS_PARAMETERS,  false,   control_reload },
+	{ "Rebalance",        ACCESS_CHANGE,      false,   control_rebalance },
 	{ "SetLogLevel",      ACCESS_CHANGE,      false,
 	  method_set_log_level },
 	{ "ReopenLogs",       ACCESS_CHANGE,      false,   method_reopen_logs },

@@ -60,6 +60,7 @@ must_check int control_deny(struct call *call);
 /* Methods with a file of their own. */
 method_fn control_list_connections;
 method_fn control_close_connections;
+method_fn control_rebalance;
 method_fn control_reload;
 
 /* The parameters of GetStatus' reply, of all services if service is NULL;

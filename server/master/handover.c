@@ -24,6 +24,7 @@
 #include "server/master/handover.h"
 #include "server/master/master.h"
 #include "server/master/outbox.h"
+#include "server/master/rebalance.h"
 #include "server/state/channel.h"
 
 /* A crash a moment shall not cost a body a moment. */
@@ -232,6 +233,7 @@ handover_look(struct master *m)
 		look_whether_it_joined(ref, &ref->give);
 		look_whether_it_joined(ref, &ref->take);
 	}
+	rebalance_look(m);
 }
 
 static void
@@ -278,6 +280,7 @@ handover_on_given(struct body_ref *ref, const struct channel_message *message)
 		return;
 	if (message->count <= BODY_SLOTS_MAX)
 		ref->given += message->count;
+	rebalance_on_given(ref, message->count, message->is_reset != 0);
 	if (taker != NULL && taker->take.transfer == ref->give.transfer)
 		drop_end(&taker->take);
 	drop_end(&ref->give);
@@ -322,5 +325,6 @@ handover_close(struct master *m)
 		drop_end(&ref->give);
 		drop_end(&ref->take);
 	}
+	rebalance_stop(m);
 	loop_timer_cancel(m->loop, &m->handover_timer);
 }

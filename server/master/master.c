@@ -74,6 +74,7 @@ master_stop(struct master *m, uint64_t drain_ms)
 	m->phase = phase;
 	notify_stopping(m);
 	reload_stop(m);
+	rebalance_stop(m);
 	loop_timer_set(m->loop, &m->stop_timer,
 	    status_stop_left_ms(m) + MASTER_STOP_GRACE_MS);
 	bodies_tell(m);

@@ -17,6 +17,7 @@
 #include "server/master/control.h"
 #include "server/master/listeners.h"
 #include "server/master/loop.h"
+#include "server/master/rebalance.h"
 #include "server/state/board.h"
 #include "server/state/plan.h"
 
@@ -70,6 +71,7 @@ struct master {
 	struct reload *reload;
 	struct notify *notify; /* NULL: nobody is told */
 	struct closing_round closing;
+	struct rebalance rebalance;
 
 	enum master_phase phase;
 	uint64_t stop_at_ms; /* when the time to drain is over, by the loop's

@@ -88,6 +88,7 @@ START_TEST(who_may_change)
 	};
 	static const char *const changes[][2] = {{"Reload", NULL},
 	    {"SetLogLevel", "{\"level\":\"info\"}"}, {"ReopenLogs", NULL},
+	    {"Rebalance", NULL},
 	    {"CloseConnections", "{\"filter\":{\"id\":123456}}"}};
 	struct gateway g;
 

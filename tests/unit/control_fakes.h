@@ -201,6 +201,45 @@ closing_forget(struct master *m, const void *arg)
 	m->closing.arg = NULL;
 }
 
+/* Rebalancing */
+
+static inline void
+on_rebalance_time(struct loop_timer *timer)
+{
+	struct fake_work *work = timer->arg;
+
+	work->is_under_way = false;
+	if (work->rebalance_done != NULL)
+		work->rebalance_done(work->arg, 7,
+		    shared->outcome == FAKE_DONE ? NULL : "it \"broke\"");
+	shared->rebalances++;
+}
+
+int
+rebalance_begin(struct master *m, rebalance_done_fn *done, void *arg)
+{
+	if (m->rebalance.is_under_way || shared->is_stopping)
+		return -EBUSY;
+	m->rebalance = (struct fake_work){
+	    .timer = {.due = on_rebalance_time, .arg = &m->rebalance},
+	    .is_under_way = true,
+	    .arg = arg,
+	    .rebalance_done = done,
+	};
+	loop_timer_set(m->loop, &m->rebalance.timer, shared->takes_ms);
+	return 0;
+}
+
+void
+rebalance_forget(struct master *m, const void *arg)
+{
+	shared->forgotten++;
+	if (m->rebalance.arg != arg)
+		return;
+	m->rebalance.rebalance_done = NULL;
+	m->rebalance.arg = NULL;
+}
+
 /* What is done at once */
 
 void

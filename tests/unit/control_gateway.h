@@ -22,6 +22,7 @@
 #include "server/master/closing.h"
 #include "server/master/control_methods.h"
 #include "server/master/loop.h"
+#include "server/master/rebalance.h"
 #include "server/master/reload.h"
 #include "server/master/status.h"
 
@@ -63,13 +64,14 @@ enum fake_outcome {
 struct fake_shared {
 	/* What to do. */
 	enum fake_outcome outcome; /* of the next reload */
-	uint32_t takes_ms;         /* a reload, a closing */
+	uint32_t takes_ms;         /* a reload, a closing, … */
 	bool is_stopping;
 	bool drops_old; /* a reload gives the row OLD to another name */
 	/* What was asked. */
 	_Atomic uint32_t reloads; /* that have ended */
 	_Atomic uint32_t dry_runs;
 	_Atomic uint32_t closings;
+	_Atomic uint32_t rebalances;
 	_Atomic uint32_t forgotten;
 	_Atomic uint32_t reopened;
 	_Atomic uint32_t stops;
@@ -88,6 +90,7 @@ struct fake_work {
 	void *arg;
 	reload_done_fn *reload_done;
 	closing_done_fn *closing_done;
+	rebalance_done_fn *rebalance_done;
 };
 
 struct master {
@@ -97,6 +100,7 @@ struct master {
 	struct body_ref refs[BOARD_ROWS];
 	struct fake_work reload;
 	struct fake_work closing;
+	struct fake_work rebalance;
 	uint32_t workers;
 	uint32_t strings_used;
 };

@@ -118,7 +118,8 @@ START_TEST(it_knows_every_verb)
 		if (verb->alias != NULL)
 			add(table, ",", verb->alias);
 		add_sets(table, verb->options);
-		add(table, " ", verb->arguments);
+		if (*verb->arguments != '\0')
+			add(table, " ", verb->arguments);
 	}
 	has_table("_srvctl_verbs", table);
 }
@@ -157,7 +158,7 @@ START_TEST(words_without_a_gateway)
 {
 	static const struct typed rows[] = {
 	    {"st", "status stop"},
-	    {"re", "reload"},
+	    {"re", "reload rebalance"},
 	    {"l", "ls log"},
 	    {"he", "help"},
 	    {"help co", "connections"},
@@ -213,7 +214,7 @@ START_TEST(names_of_the_gateway)
 	    {"close --service=web --backend ", "a"},
 	    {"ls --service none --backend ", ""},
 	    {"call Get", "GetStatus"},
-	    {"call Re", "Reload ReopenLogs"},
+	    {"call Re", "Reload Rebalance ReopenLogs"},
 	    {"call GetStatus ", ""},
 	    {"--socket /nonexistent status ", ""},
 	};

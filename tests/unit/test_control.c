@@ -128,6 +128,9 @@ START_TEST(every_reply_is_what_the_description_says)
 	    OURS("Reload", ""),
 	    OURS_STREAM("Reload", "\"dry_run\":true"),
 	    OURS_INVALID("Reload", "\"dry_run\":1"),
+	    OURS("Rebalance", ""),
+	    OURS_STREAM("Rebalance", ""),
+	    OURS_INVALID("Rebalance", "\"x\":1"),
 	    OURS("SetLogLevel", "\"level\":\"debug\""),
 	    OURS_STREAM("SetLogLevel",
 		"\"level\":\"info\",\"service\":\"web\""),
@@ -143,6 +146,7 @@ START_TEST(every_reply_is_what_the_description_says)
 	    /* Refused, as it stops. */
 	    OURS("Reload", ""),
 	    OURS("CloseConnections", "\"filter\":{\"id\":1}"),
+	    OURS("Rebalance", ""),
 	    OTHERS(CALL_INFO, "GetInfo"),
 	    OTHERS("{\"method\":\"org.varlink.service."
 		   "GetInterfaceDescription\","
@@ -169,7 +173,7 @@ END_TEST
 START_TEST(every_failure_is_what_the_description_says)
 {
 	static const struct checked rows[] = {
-	    OURS("Reload", ""), OURS("ReopenLogs", "")};
+	    OURS("Reload", ""), OURS("ReopenLogs", ""), OURS("Rebalance", "")};
 	struct client client;
 
 	server_begin();

@@ -24,6 +24,7 @@ static const char *const changes[] = {
     METHOD("Reload", "\"dry_run\":false"),
     METHOD("SetLogLevel", "\"level\":\"info\""),
     METHOD("ReopenLogs", ""),
+    METHOD("Rebalance", ""),
     METHOD("Stop", "\"drain_s\":9"),
 };
 static const char *const reads[] = {

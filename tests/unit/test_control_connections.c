@@ -422,10 +422,45 @@ START_TEST(closing_goes_on_without_its_client)
 }
 END_TEST
 
+#define REBALANCE "{\"method\":\"io.srvd.Control.Rebalance\"}"
+
+START_TEST(rebalancing_is_answered_when_it_is_done)
+{
+	struct client client;
+	struct client second;
+	json_t *reply;
+
+	server_begin();
+	shared->takes_ms = 200;
+	client = client_connect();
+	second = client_connect();
+	client_say(&client, REBALANCE);
+	client_expect_silence(&client);
+	refused(&second, REBALANCE, OUR_ERROR("Busy"), NULL, NULL);
+	reply = client_hear(&client);
+	ck_assert_int_eq(json_integer_value(json_object_get(
+			     json_object_get(reply, "parameters"), "moved")),
+	    7);
+	json_decref(reply);
+	shared->outcome = FAKE_FAILED;
+	refused(&client, REBALANCE, OUR_ERROR("RebalanceFailed"), "message",
+	    "it \"broke\"");
+	/* It goes on without its client. */
+	client_say(&client, REBALANCE);
+	client_expect_silence(&client);
+	client_end(&client);
+	wait_for(&shared->rebalances, 3);
+	ck_assert_uint_eq(shared->forgotten, 1);
+	client_end(&second);
+	server_end();
+}
+END_TEST
+
 UNIT_MAIN("control_connections", a_list_comes_in_batches_and_whole,
     eight_thousand_are_listed_fast_and_others_are_served,
     one_that_never_reads_its_list_is_dropped_and_costs_little,
     one_that_leaves_in_the_middle_of_a_list_is_forgotten,
     a_filter_of_every_kind, a_wrong_filter_is_refused_by_name,
     a_list_goes_on_over_a_reload, a_list_ends_when_what_it_names_is_no_more,
-    closing_is_answered_when_it_is_done, closing_goes_on_without_its_client)
+    closing_is_answered_when_it_is_done, closing_goes_on_without_its_client,
+    rebalancing_is_answered_when_it_is_done)

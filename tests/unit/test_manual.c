@@ -297,6 +297,8 @@ END_TEST
 static void
 expect_verb(const char *name, const char *arguments)
 {
+	if (*arguments == '\0')
+		(void)manual_expect(&manual, "Verbs", "%s", name);
 	while (*arguments != '\0') {
 		size_t length = strcspn(arguments, "|");
 
