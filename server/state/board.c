@@ -84,6 +84,15 @@ board_map(int read_fd, struct board *board)
 	return -EINVAL;
 }
 
+void
+board_unmap(struct board *board)
+{
+	if (board->head != NULL)
+		munmap((void *)board->head, board_size());
+	board->head = NULL;
+	board->rows = NULL;
+}
+
 struct board_head *
 board_map_head(int fd)
 {

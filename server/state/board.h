@@ -92,6 +92,7 @@ must_check int board_create(int *fd, int *read_fd);
 /* Map all of it read-only, and check that it is one of this build (-EINVAL).
  * Returns 0 or -errno. */
 must_check int board_map(int read_fd, struct board *board);
+void board_unmap(struct board *board);
 /* Map the head, or row i, writable; NULL with errno set. */
 struct board_head *board_map_head(int fd);
 struct board_row *board_map_row(int fd, uint32_t i);

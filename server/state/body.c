@@ -30,6 +30,7 @@ head_init(struct body_head *head, const struct body_spec *spec)
 
 	head->magic = BODY_MAGIC;
 	head->version = BODY_VERSION;
+	head->slot_size = sizeof(struct slot);
 	head->row = spec->row;
 	head->seat = spec->seat;
 	head->master_uid = geteuid();
@@ -76,6 +77,8 @@ body_head_fault(const struct body_head *head, uint64_t size)
 		return "no magic number in its head";
 	if (head->version != BODY_VERSION)
 		return "its head has another version";
+	if (head->slot_size != sizeof(struct slot))
+		return "its slots are another version's";
 	if (head->size != size || head->slots_max > BODY_SLOTS_MAX ||
 	    body_size(head->slots_max) != size)
 		return "its size in the head is not its size";
@@ -111,6 +114,49 @@ body_map(int fd, int writable, struct body *body)
 		return 0;
 	munmap(base, (size_t)st.st_size);
 	return -EINVAL;
+}
+
+/* One that has nothing, for nobody to write. */
+static int
+map_empty(struct body *body)
+{
+	struct body_spec spec = {.slots_max = 0, .drop = 0};
+	struct plan none = {.magic = 0};
+	int fd;
+	int rc;
+
+	spec.plan = &none;
+	fd = body_create(&spec);
+	if (fd < 0)
+		return fd;
+	rc = body_map(fd, 0, body);
+	close(fd);
+	return rc;
+}
+
+int
+body_map_foreign(int fd, struct body *body)
+{
+	size_t size = shm_round(sizeof(struct body_head));
+	struct stat st;
+	int rc = body_map(fd, 0, body);
+
+	if (rc != -EINVAL)
+		return rc;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size < (off_t)size)
+		return map_empty(body);
+	body->head = shm_map(fd, 0, size, PROT_READ);
+	if (body->head == NULL)
+		return -errno;
+	body->slots = NULL;
+	body->size = size;
+	if (body->head->magic == BODY_MAGIC &&
+	    body->head->version == BODY_VERSION)
+		return 0;
+	body_unmap(body);
+	return map_empty(body);
 }
 
 void

@@ -28,7 +28,7 @@
 #include "server/state/slot.h"
 
 #define BODY_MAGIC         0x79646f6264767273ULL /* "srvdbody" */
-#define BODY_VERSION       2
+#define BODY_VERSION       3
 #define BODY_PIPES_MAX     1024
 #define BODY_LISTENERS_MAX (2 * PLAN_LISTENERS_MAX)
 #define BODY_PLANS         2
@@ -161,8 +161,9 @@ struct body_take {
 
 struct body_head {
 	uint64_t magic;
-	uint32_t version;
-	uint32_t row;  /* of the board; the body's number */
+	uint32_t version;   /* of this head */
+	uint32_t slot_size; /* says whether the slots are ours to read */
+	uint32_t row;       /* of the board; the body's number */
 	uint32_t seat; /* its worker's number: whose member of each group of
 			* listening sockets it accepts on */
 	uint32_t master_uid; /* who may come to the door */
@@ -245,6 +246,13 @@ must_check int body_create(const struct body_spec *spec);
  */
 must_check int body_map(int fd, int writable, struct body *body);
 void body_unmap(struct body *body);
+
+/*
+ * Map, to read, what of it this build understands, although another may have
+ * made it: all; its head alone (slots is NULL then); or nothing: an empty body
+ * in its place, which counts nothing.  Returns 0 or -errno.
+ */
+must_check int body_map_foreign(int fd, struct body *body);
 
 /*
  * What is wrong with a copy of a head, of which size bytes are mapped; NULL

@@ -21,21 +21,44 @@ union control_room {
 	    CMSG_SPACE(sizeof(struct ucred))];
 };
 
+void
+channel_refuse_fds(int fd)
+{
+	static const int off = 0;
+
+	/* Nobody passes the master a descriptor: closing one that lingers
+	 * could block it.  Older kernels don't know this. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+}
+
+int
+channel_open_door(int *fd)
+{
+	static const int on = 1;
+	int rc;
+
+	*fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
+		return -errno;
+	if (setsockopt(*fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0)
+		return 0;
+	rc = -errno;
+	close(*fd);
+	*fd = -1;
+	return rc;
+}
+
 int
 channel_open(int fds[2])
 {
 	static const int on = 1;
-	static const int off = 0;
 	int rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		0, fds) < 0)
 		return -errno;
 	if (setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0) {
-		/* Nobody passes the master a descriptor: closing one that
-		 * lingers could block it.  Older kernels don't know this. */
-		(void)setsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &off,
-		    sizeof(off));
+		channel_refuse_fds(fds[0]);
 		return 0;
 	}
 	rc = -errno;

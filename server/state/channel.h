@@ -40,8 +40,10 @@ enum channel_type {
 	/* taker's; with is_reset it broke before that */
 	/* From the worker to a master that came to its door, after the hello. */
 	CHANNEL_BODY,    /* first: its seat, count: its row; body, board, and */
-			 /* the plan of generation */
-	CHANNEL_SOCKETS, /* its listening sockets, any order */
+			 /* the plan of generation, if that isn't 0; request: */
+			 /* the last generation that it was sent */
+	CHANNEL_SOCKETS, /* count listening sockets; text: so many */
+			 /* struct channel_socket that say which */
 	CHANNEL_INVENTORY, /* that was all */
 	/* From the master. */
 	CHANNEL_PLAN, /* generation, its memfd; count sockets come for it */
@@ -65,6 +67,15 @@ enum channel_type {
 			/* now; end when all connections are given away */
 	CHANNEL_TYPES
 };
+
+/* Of a listening socket: its number in the plan that the worker follows, and
+ * the seat whose member of the group it is. */
+struct channel_socket {
+	uint32_t number;
+	uint32_t seat;
+};
+
+#define CHANNEL_SOCKETS_MAX (CHANNEL_TEXT_MAX / sizeof(struct channel_socket))
 
 struct channel_message {
 	uint32_t version;
@@ -109,6 +120,12 @@ must_check int channel_send(int fd, const struct channel_message *message,
  */
 must_check int channel_receive(int fd, struct channel_message *message,
     struct channel_extra *extra);
+
+/* Our end of one to a worker's door: as the first end of channel_open(), but
+ * for descriptors, which it may bring until channel_refuse_fds().  Returns 0
+ * or -errno. */
+must_check int channel_open_door(int *fd);
+void channel_refuse_fds(int fd);
 
 /* Close the descriptors from index first on. */
 void channel_close_fds(struct channel_extra *extra, uint32_t first);

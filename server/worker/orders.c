@@ -9,6 +9,7 @@
 
 #include "server/state/channel.h"
 #include "server/worker/closing.h"
+#include "server/worker/door.h"
 #include "server/worker/drain.h"
 #include "server/worker/follow.h"
 #include "server/worker/give.h"
@@ -222,6 +223,7 @@ orders_on_event(struct worker *w)
 		if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EPROTO)) {
 			poller_remove(BODY_FD_CHANNEL);
 			w->is_alone = true;
+			door_watch();
 		}
 		return;
 	}

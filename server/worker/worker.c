@@ -15,6 +15,7 @@
 #include "server/worker/accept.h"
 #include "server/worker/conn.h"
 #include "server/worker/dial.h"
+#include "server/worker/door.h"
 #include "server/worker/drain.h"
 #include "server/worker/fault.h"
 #include "server/worker/follow.h"
@@ -103,6 +104,7 @@ on_single(struct worker *w, enum poller_kind kind)
 {
 	static void (*const handlers[POLLER_KINDS])(struct worker * w) = {
 	    [POLLER_CHANNEL] = orders_on_event,
+	    [POLLER_DOOR] = door_on_event,
 	    [POLLER_GIVE] = give_on_event,
 	    [POLLER_TAKE] = take_on_event,
 	};
@@ -139,6 +141,7 @@ wait_ms(struct worker *w)
 	if (w->review.is_on || w->closing.is_on)
 		return 0;
 	limit = drain_wait(w, limit);
+	limit = door_wait(w, limit);
 	limit = give_wait(w, limit);
 	limit = take_wait(w, limit);
 	/* A pipe or a place may come from another process, without an event.
@@ -179,6 +182,7 @@ serve(struct worker *w)
 		scarcity_check(w);
 		orders_check(w);
 		orders_follow(w);
+		door_run(w);
 		give_run(w);
 		take_run(w);
 		drain_run(w);
