@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "server/master/master.h"
 #include "server/master/orphans.h"
 #include "server/master/outbox.h"
+#include "server/master/process.h"
 #include "server/master/reload.h"
 #include "server/master/spawn.h"
 
@@ -95,6 +95,28 @@ make_body(struct body_ref *ref)
 }
 
 static void
+drop_holder(struct body_ref *ref)
+{
+	if (ref->holder_pidfd >= 0) {
+		loop_remove(ref->master->loop, &ref->holder_end);
+		close(ref->holder_pidfd);
+	}
+	ref->holder_pidfd = -1;
+}
+
+/* It has ended; but before we were in command it was not ours to bury. */
+static void
+bury(const struct body_ref *ref)
+{
+	struct master *m = ref->master;
+
+	if (!m->is_in_command)
+		return;
+	board_set_live(m->board_head, ref->row, false);
+	doors_remove(&m->doors, ref->row);
+}
+
+static void
 drop_body(struct body_ref *ref)
 {
 	courier_close(ref);
@@ -103,9 +125,11 @@ drop_body(struct body_ref *ref)
 		access_take_all(ref);
 		body_unmap(&ref->body);
 		close(ref->body_fd);
-		board_set_live(ref->master->board_head, ref->row, false);
+		bury(ref);
 	}
 	ref->body_fd = -1;
+	ref->holder_pid = 0;
+	drop_holder(ref);
 	ref->deaths = 0;
 	ref->is_lost = false;
 	ref->is_damaged = false;
@@ -136,12 +160,21 @@ start_later(struct body_ref *ref)
 	loop_timer_set(ref->master->loop, &ref->next_timer, ref->delay_ms);
 }
 
+/* -1: it goes without, as there is no directory for them. */
+static int
+make_door(const struct body_ref *ref, int *fd)
+{
+	const struct doors *doors = &ref->master->doors;
+
+	*fd = doors->is_open ? doors_make(doors, ref->row) : -1;
+	return doors->is_open && *fd < 0 ? *fd : 0;
+}
+
 static int
 try_start(struct body_ref *ref)
 {
 	const struct master *m = ref->master;
 	struct spawn_fds fds = {
-	    .door_fd = -1,
 	    .board_read_fd = m->board_read_fd,
 	    .board_write_fd = m->board_fd,
 	};
@@ -154,7 +187,10 @@ try_start(struct body_ref *ref)
 	rc = courier_open(ref, &fds.channel_fd);
 	if (rc < 0)
 		return rc;
-	pid = m->bodies.spawn(ref->seat, &fds);
+	rc = make_door(ref, &fds.door_fd);
+	pid = rc < 0 ? rc : m->bodies.spawn(ref->seat, &fds);
+	if (fds.door_fd >= 0)
+		close(fds.door_fd);
 	close(fds.channel_fd);
 	if (pid < 0)
 		return (int)pid;
@@ -279,14 +315,14 @@ end_body(struct body_ref *ref)
 static bool
 has_worker(const struct body_ref *ref)
 {
-	return ref->worker_pidfd >= 0 &&
-	    syscall(SYS_pidfd_send_signal, ref->worker_pidfd, 0, NULL, 0) == 0;
+	return process_is_there(ref->worker_pidfd);
 }
 
-static void
-on_holder_end(struct body_ref *ref)
+void
+bodies_on_holder_end(struct body_ref *ref)
 {
 	ref->holder_pid = 0;
+	drop_holder(ref);
 	/* There may be a hello of a worker that we don't know yet, */
 	if (ref->channel_fd >= 0)
 		courier_receive(ref);
@@ -335,7 +371,7 @@ bodies_reap(struct master *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		ref = find_holder(m, pid);
 		if (ref != NULL)
-			on_holder_end(ref);
+			bodies_on_holder_end(ref);
 		else
 			(void)reload_on_child(m, pid, status);
 	}
@@ -361,11 +397,23 @@ is_deaf(const struct body_ref *ref)
 	    loop_now_ms(ref->master->loop) - ref->deaf_ms >= CHECK_MS;
 }
 
+static void
+kill_holder(const struct body_ref *ref)
+{
+	if (ref->holder_pidfd >= 0)
+		process_kill(ref->holder_pidfd);
+	else if (ref->holder_pid != 0)
+		(void)kill(ref->holder_pid, SIGKILL);
+}
+
 static const char *
 find_fault(const struct body_ref *ref)
 {
 	if (is_deaf(ref))
 		return "its channel was shut";
+	/* Another version's is not ours to judge. */
+	if (ref->is_foreign)
+		return NULL;
 	return body_head_fault(ref->body.head, ref->body.size);
 }
 
@@ -393,11 +441,9 @@ check_body(struct body_ref *ref)
 	    "its body was damaged and replaced: %s", fault);
 	/* Its successor will find the same and give up, and so the holder; but
 	 * no successor opens a channel again. */
-	if (is_deaf(ref) && ref->holder_pid != 0)
-		(void)kill(ref->holder_pid, SIGKILL);
-	if (ref->worker_pidfd >= 0)
-		(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd, SIGKILL,
-		    NULL, 0);
+	if (is_deaf(ref))
+		kill_holder(ref);
+	process_kill(ref->worker_pidfd);
 }
 
 static void
@@ -431,6 +477,7 @@ init_ref(struct master *m, uint32_t i)
 	    .body_fd = -1,
 	    .channel_fd = -1,
 	    .worker_pidfd = -1,
+	    .holder_pidfd = -1,
 	    .first_id = i + 1,
 	    .worker_gone = on_worker_gone,
 	    .next_timer = {.due = on_next, .arg = ref},
@@ -463,6 +510,23 @@ free_row(const struct bodies *bodies, uint32_t seat)
 	return ref->body_fd >= 0 ? NULL : ref;
 }
 
+/* A body that was taken over serves its seat until handover.c has it
+ * replaced; of two that one which is not to go already. */
+static bool
+adopt_current(struct bodies *bodies, uint32_t seat)
+{
+	struct body_ref *ref = &bodies->refs[seat];
+	struct body_ref *partner = bodies_partner(bodies, ref);
+
+	if (ref->body_fd < 0 ||
+	    (partner->body_fd >= 0 && ref->body.head->is_retiring != 0))
+		ref = partner;
+	if (!ref->is_foreign)
+		return false;
+	ref->is_current = true;
+	return true;
+}
+
 bool
 bodies_can_resize(const struct master *m, uint32_t count)
 {
@@ -482,13 +546,17 @@ bodies_resize(struct master *m, uint32_t count)
 		loop_timer_cancel(m->loop, &ref->next_timer);
 		ref->is_current = false;
 	}
-	while (m->bodies.count < count)
-		become_current(free_row(&m->bodies, m->bodies.count++));
+	while (m->bodies.count < count) {
+		uint32_t seat = m->bodies.count++;
+
+		if (!adopt_current(&m->bodies, seat))
+			become_current(free_row(&m->bodies, seat));
+	}
 	handover_wake(m);
 }
 
 int
-bodies_start(struct master *m, uint32_t count)
+bodies_open(struct master *m)
 {
 	/* All there may ever be: they are pointed at. */
 	m->bodies.refs = calloc(BOARD_ROWS, sizeof(*m->bodies.refs));
@@ -498,6 +566,33 @@ bodies_start(struct master *m, uint32_t count)
 		init_ref(m, i);
 	if (m->bodies.spawn == NULL)
 		m->bodies.spawn = spawn_holder;
+	return 0;
+}
+
+/* One that was taken over; it has got nothing from us yet. */
+static void
+greet_adopted(struct body_ref *ref)
+{
+	board_set_live(ref->master->board_head, ref->row, true);
+	courier_send(ref);
+	access_wake(ref);
+}
+
+int
+bodies_start(struct master *m, uint32_t count)
+{
+	int rc = m->bodies.refs == NULL ? bodies_open(m) : 0;
+
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0; i < BOARD_ROWS; i++) {
+		struct body_ref *ref = &m->bodies.refs[i];
+
+		if (ref->body_fd >= 0)
+			greet_adopted(ref);
+		else if (board_was_used(&m->board, i))
+			ref->first_id = next_first_id(ref);
+	}
 	bodies_resize(m, count);
 	m->bodies.check_timer = (struct loop_timer){.due = on_check, .arg = m};
 	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);
@@ -526,11 +621,8 @@ bodies_kill(struct master *m)
 	BODIES_EACH(&m->bodies, ref)
 	{
 		/* The holder first, or it would start another worker. */
-		if (ref->holder_pid != 0)
-			(void)kill(ref->holder_pid, SIGKILL);
-		if (ref->worker_pidfd >= 0)
-			(void)syscall(SYS_pidfd_send_signal, ref->worker_pidfd,
-			    SIGKILL, NULL, 0);
+		kill_holder(ref);
+		process_kill(ref->worker_pidfd);
 	}
 	orphans_end(&m->bodies);
 }
@@ -538,8 +630,11 @@ bodies_kill(struct master *m)
 void
 bodies_release(struct master *m)
 {
+	if (m->bodies.refs == NULL)
+		return;
 	handover_close(m);
-	orphans_end(&m->bodies);
+	if (m->is_in_command)
+		orphans_end(&m->bodies);
 	BODIES_EACH(&m->bodies, ref)
 	drop_body(ref);
 	loop_timer_cancel(m->loop, &m->bodies.check_timer);

@@ -17,8 +17,11 @@
 #include "common/attr.h"
 #include "server/master/body_ref.h"
 
-/* Start count bodies; what can't be started now is tried again.  Returns 0 or
+/* Room for all there may ever be; adopt.h's go there.  Returns 0 or
  * -ENOMEM. */
+must_check int bodies_open(struct master *m);
+/* Start what is missing of count bodies; what can't be started now is tried
+ * again.  Returns 0, or what bodies_open() returns if that was not called. */
 must_check int bodies_start(struct master *m, uint32_t count);
 /* From now on there are count seats: start what is missing; what is too much
  * is no current body any more.  Both rows of a seat may still be taken by
@@ -29,6 +32,8 @@ bool bodies_can_resize(const struct master *m, uint32_t count);
  * one then. */
 void bodies_replace(struct body_ref *ref);
 
+/* A holder is dead. */
+void bodies_on_holder_end(struct body_ref *ref);
 /* Reap what has ended (SIGCHLD). */
 void bodies_reap(struct master *m);
 

@@ -92,9 +92,11 @@ struct body_ref {
 	int32_t excess; /* connections it should give, or take (rebalance.c) */
 
 	/* The processes. */
-	bool is_lost;      /* its holder is dead, the worker lives on */
-	bool has_death;    /* death is one */
-	pid_t holder_pid;  /* 0: none */
+	bool is_lost;     /* its holder is dead, the worker lives on */
+	bool has_death;   /* death is one */
+	pid_t holder_pid; /* 0: none */
+	int holder_pidfd; /* of one that is not our child; else -1 */
+	struct loop_watch holder_end;
 	pid_t worker_pid;  /* as the kernel told, 0: none known */
 	pid_t greeted_pid; /* said hello, and could not be taken for it; or 0 */
 	int worker_pidfd;  /* -1: none */

@@ -36,7 +36,7 @@ slots_of(const struct body_ref *ref)
 	size_t most;
 	uint32_t used;
 
-	if (ref->body_fd < 0)
+	if (ref->body_fd < 0 || body->slots == NULL)
 		return 0;
 	offset = (size_t)((const char *)body->slots - (const char *)body->head);
 	most = (body->size - offset) / sizeof(struct slot);

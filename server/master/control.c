@@ -90,9 +90,9 @@ path_probe(const struct control *control)
 	return error == ECONNREFUSED || error == ENOENT ? 0 : -error;
 }
 
-/* Remove what a dead process has left at the path (S2). */
+/* Returns 1 if a dead process has left a socket there, 0 if nothing is. */
 static int
-path_clear(const struct control *control, char *why, size_t why_size)
+path_look(const struct control *control, char *why, size_t why_size)
 {
 	const char *path = control->address.sun_path;
 	struct stat st;
@@ -118,7 +118,20 @@ path_clear(const struct control *control, char *why, size_t why_size)
 		(void)snprintf(why, why_size,
 		    "cannot find out who listens on %s: %s", path,
 		    strerror(-error));
-	if (error == 0 && unlink(path) == -1 && errno != ENOENT) {
+	return error < 0 ? error : 1;
+}
+
+/* Remove what a dead process has left at the path (S2). */
+static int
+path_clear(const struct control *control, char *why, size_t why_size)
+{
+	const char *path = control->address.sun_path;
+	int error = path_look(control, why, why_size);
+
+	if (error <= 0)
+		return error;
+	error = 0;
+	if (unlink(path) == -1 && errno != ENOENT) {
 		error = -errno;
 		(void)snprintf(why, why_size,
 		    "cannot remove the old socket %s: %s", path,
@@ -323,6 +336,18 @@ control_open_limited(struct master *m, const struct control_limits *limits,
 	}
 	*control = new;
 	return 0;
+}
+
+int
+control_probe(const struct plan *plan, char *why, size_t why_size)
+{
+	struct control probe = {.bound = false};
+	int error = path_set(&probe, plan_string(plan, plan->control.path), why,
+	    why_size);
+
+	if (error == 0)
+		error = path_look(&probe, why, why_size);
+	return error < 0 ? error : 0;
 }
 
 int

@@ -25,6 +25,12 @@ struct control_limits {
 };
 extern const struct control_limits control_limits_default;
 
+/* Does a gateway serve on plan's control path, or something else stand there?
+ * Returns 0 if not, or -errno with a sentence in why. */
+struct plan;
+must_check int control_probe(const struct plan *plan, char *why,
+    size_t why_size);
+
 /*
  * Bind and listen on plan's control path.  A socket file there that nobody
  * listens on is replaced; anything else is -EADDRINUSE or -EEXIST.  Returns 0

@@ -20,6 +20,7 @@
 #include "server/master/master.h"
 #include "server/master/notify.h"
 #include "server/master/outbox.h"
+#include "server/master/process.h"
 #include "server/master/reload.h"
 #include "server/state/channel.h"
 
@@ -53,50 +54,32 @@ on_worker_end(struct loop_watch *watch, uint32_t events)
 	ref->worker_gone(ref);
 }
 
-static pid_t
-parent_of(pid_t pid)
-{
-	char path[64];
-	char text[512];
-	const char *end;
-	char *rest;
-	FILE *file;
-	size_t n;
-	long parent;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, file);
-	(void)fclose(file);
-	text[n] = '\0';
-	/* The name in brackets may hold anything, brackets too. */
-	end = strrchr(text, ')');
-	if (end == NULL || strlen(end) < sizeof(") S ") - 1)
-		return 0;
-	parent = strtol(end + sizeof(") S ") - 1, &rest, 10);
-	return *rest == ' ' ? (pid_t)parent : 0;
-}
-
 /*
  * The kernel says who sent the hello.  It must be a child of our holder, or
  * of ours since that died: any process that a worker leaves behind comes to
  * us.  That is asked after the pidfd is there, so that a number that was given
  * to another process meanwhile is not taken for it (M1).
  */
+static bool
+is_worker(const struct body_ref *ref, pid_t pid)
+{
+	if (ref->holder_pid != 0)
+		return process_parent(pid) == ref->holder_pid;
+	/* Another master's come to whoever is the subreaper now. */
+	if (ref->is_foreign)
+		return process_is_named(pid, PROCESS_WORKER);
+	return process_parent(pid) == getpid();
+}
+
 static int
 open_worker(const struct body_ref *ref, pid_t pid)
 {
-	pid_t parent = ref->holder_pid != 0 ? ref->holder_pid : getpid();
 	int fd;
 
 	if (pid == ref->holder_pid)
 		return -ECHILD;
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0)
-		return -errno;
-	if (parent_of(pid) == parent)
+	fd = process_open(pid);
+	if (fd < 0 || is_worker(ref, pid))
 		return fd;
 	close(fd);
 	return -ECHILD;
@@ -315,6 +298,24 @@ on_channel(struct loop_watch *watch, uint32_t events)
 	note_end(ref);
 }
 
+static int
+watch_channel(struct body_ref *ref, int fd)
+{
+	int rc;
+
+	ref->channel = (struct loop_watch){
+	    .fd = fd,
+	    .events = EPOLLIN,
+	    .ready = on_channel,
+	    .arg = ref,
+	};
+	rc = loop_add(ref->master->loop, &ref->channel);
+	if (rc < 0)
+		close(fd);
+	ref->channel_fd = rc < 0 ? -1 : fd;
+	return rc;
+}
+
 int
 courier_open(struct body_ref *ref, int *theirs)
 {
@@ -323,22 +324,22 @@ courier_open(struct body_ref *ref, int *theirs)
 
 	if (rc < 0)
 		return rc;
-	ref->channel_fd = pair[0];
-	ref->channel = (struct loop_watch){
-	    .fd = pair[0],
-	    .events = EPOLLIN,
-	    .ready = on_channel,
-	    .arg = ref,
-	};
-	rc = loop_add(ref->master->loop, &ref->channel);
-	if (rc < 0) {
-		close(pair[0]);
+	rc = watch_channel(ref, pair[0]);
+	if (rc < 0)
 		close(pair[1]);
-		ref->channel_fd = -1;
-		return rc;
-	}
-	*theirs = pair[1];
-	return 0;
+	else
+		*theirs = pair[1];
+	return rc;
+}
+
+int
+courier_adopt(struct body_ref *ref, int channel_fd, pid_t pid, int pidfd)
+{
+	int rc = watch_channel(ref, channel_fd);
+
+	if (rc < 0)
+		close(pidfd);
+	return rc < 0 ? rc : watch_worker(ref, pid, pidfd);
 }
 
 void

@@ -18,6 +18,11 @@
  * caller's to close.  Returns 0 or -errno. */
 must_check int courier_open(struct body_ref *ref, int *theirs);
 
+/* The same with what another master's body has: a channel, and the worker
+ * at its other end.  Takes both descriptors, whatever comes of it. */
+must_check int courier_adopt(struct body_ref *ref, int channel_fd, pid_t pid,
+    int pidfd);
+
 /* Close the channel, forget the worker. */
 void courier_close(struct body_ref *ref);
 

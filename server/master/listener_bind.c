@@ -3,16 +3,22 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "server/master/listener_bind.h"
+
+#ifndef SIOCUNIXFILE
+#define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0) /* unix(7) */
+#endif
 
 static int
 set_option(int fd, int level, int option, int value)
@@ -91,6 +97,15 @@ listener_take(const struct plan_listener *listener,
 }
 
 void
+listener_adopt(int fd, const struct plan_listener *listener)
+{
+	if (listener->addr.kind == ADDR_UNIX)
+		return;
+	/* One that was passed to its srvd was alone; now others join it. */
+	(void)!set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
+void
 listener_set_options(int fd, const struct plan_listener *listener)
 {
 	if (listener->addr.kind != ADDR_UNIX)
@@ -146,6 +161,24 @@ int
 listener_file_note(const char *path, struct listener_file *file)
 {
 	return note_file(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, file);
+}
+
+int
+listener_file_of(int fd, const struct addr *addr, struct listener_file *file)
+{
+	int held;
+	int rc;
+
+	*file = (struct listener_file){.inode = 0};
+	if (addr->kind != ADDR_UNIX || addr->path[0] != '/')
+		return -ENOENT;
+	held = ioctl(fd, SIOCUNIXFILE, 0);
+	/* Only a privileged user is told: else what is there is believed. */
+	if (held < 0)
+		return listener_file_note(addr->path, file);
+	rc = note_file(held, "", AT_EMPTY_PATH, file);
+	close(held);
+	return rc;
 }
 
 bool

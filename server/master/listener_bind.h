@@ -55,11 +55,16 @@ must_check int listener_bind_unix(const struct plan_listener *listener,
 must_check int listener_take(const struct plan_listener *listener,
     const struct passed_socket *socket);
 
+/* It was bound by another srvd: make it one that others can join. */
+void listener_adopt(int fd, const struct plan_listener *listener);
 /* Set what can be set while it listens. */
 void listener_set_options(int fd, const struct plan_listener *listener);
 
 /* Which file is at path?  Returns 0 or -errno. */
 must_check int listener_file_note(const char *path, struct listener_file *file);
+/* Which one is a bound socket's?  -ENOENT if it has none. */
+must_check int listener_file_of(int fd, const struct addr *addr,
+    struct listener_file *file);
 bool listener_file_is(const struct listener_file *a,
     const struct listener_file *b);
 /* Is it the one at path? */

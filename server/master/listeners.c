@@ -77,7 +77,8 @@ group_cut(struct listener_group *group, uint32_t count)
 static void
 group_remove_file(struct listener_group *group)
 {
-	if (listener_file_is_at(&group->file, group->bound.path))
+	if (!group->is_found &&
+	    listener_file_is_at(&group->file, group->bound.path))
 		(void)unlink(group->bound.path);
 	group->file.inode = 0;
 }
@@ -150,7 +151,7 @@ is_given_up(const struct step *step)
 		    listener_overlaps(&group->bound, &step->group->bound))
 			return true;
 	}
-	return false;
+	return found_overlaps(listeners->found, &step->group->bound);
 }
 
 /*
@@ -247,6 +248,49 @@ take_passed(const struct step *step)
 	return group_add(step->group, fd);
 }
 
+/* The file of one that was found, as the plan wants it now. */
+static int
+touch_found(const struct step *step)
+{
+	struct listener_access access = listener_access_of(step->row);
+	struct listener_group *group = step->group;
+	int rc;
+
+	rc = listener_file_of(group->fds[0], &group->bound, &group->file);
+	if (rc < 0 || !listener_file_is_at(&group->file, group->bound.path))
+		return 0;
+	rc =
+	    listener_file_look(group->bound.path, &group->file, &group->before);
+	if (rc < 0)
+		return rc;
+	group->is_touched = true;
+	return listener_file_give(group->bound.path, &group->file, &access);
+}
+
+/* What the bodies of a dead master have of it. */
+static int
+take_found(const struct step *step)
+{
+	struct listener_group *group = step->group;
+	const struct addr address = group->bound;
+	struct found_socket *socket;
+	uint32_t at = 0;
+	int rc = 0;
+
+	while (rc == 0 &&
+	    (socket = found_next(step->listeners->found, &at, step->row,
+		 step->number, &address)) != NULL) {
+		rc = group_add(group, socket->fd);
+		socket->fd = -1;
+		group->bound = socket->addr;
+		group->is_found = true;
+		if (rc == 0)
+			listener_adopt(group->fds[group->count - 1], step->row);
+	}
+	return rc == 0 && group->is_found && is_path(group) ? touch_found(step)
+							    : rc;
+}
+
 static int
 prepare_group(const struct step *step)
 {
@@ -258,6 +302,10 @@ prepare_group(const struct step *step)
 		group_init(step);
 	if (body_listener_is_passed(step->row, step->number))
 		return is_new ? take_passed(step) : 0;
+	if (is_new)
+		rc = take_found(step);
+	if (rc < 0 || (group->is_found && group->bound.kind == ADDR_UNIX))
+		return rc;
 	if (group->bound.kind != ADDR_UNIX) {
 		while (rc == 0 && group->count < step->to->workers)
 			rc = bind_member(step);
@@ -365,9 +413,10 @@ static int
 commit_group(const struct step *step)
 {
 	struct listener_group *group = step->group;
+	uint32_t old = group->is_found ? group->count : group->settled;
 
 	tell_file_options(step);
-	for (uint32_t i = 0; i < group->settled; i++)
+	for (uint32_t i = 0; i < old; i++)
 		listener_set_options(group->fds[i], step->row);
 	group->settled = group->count;
 	group->is_touched = false;
@@ -402,7 +451,10 @@ listeners_open(struct listeners *listeners, const struct plan *plan, char *why,
 {
 	int rc;
 
-	*listeners = (struct listeners){.passed = listeners->passed};
+	*listeners = (struct listeners){
+	    .passed = listeners->passed,
+	    .found = listeners->found,
+	};
 	rc = listeners_prepare(listeners, NULL, plan, why, why_size);
 	if (rc == 0) {
 		rc = listeners_listen(listeners, NULL, plan, why, why_size);
@@ -450,6 +502,14 @@ listeners_seats(const struct listeners *listeners)
 			most = listeners->groups[n].settled;
 	}
 	return most;
+}
+
+void
+listeners_keep_found(struct listeners *listeners)
+{
+	for (uint32_t n = 0; n < listeners->count; n++)
+		listeners->groups[n].is_found = false;
+	listeners->found = NULL;
 }
 
 void

@@ -26,6 +26,7 @@
 
 #include "common/addr.h"
 #include "common/attr.h"
+#include "server/master/found.h"
 #include "server/master/listener_bind.h"
 #include "server/state/plan.h"
 
@@ -39,15 +40,18 @@ struct listener_group {
 	struct listener_file file;     /* of a Unix-domain socket */
 	struct listener_access before; /* the file's, if is_touched */
 	bool is_touched;               /* prepare changed the file */
+	bool is_found; /* made by a master before us: until we are in
+			* command nothing of it is removed */
 };
 
 struct listeners {
 	struct listener_group *groups; /* by socket number */
 	uint32_t count;                /* none at or past it was ever used */
 	const struct passed *passed;   /* what there is already, or NULL */
+	struct found *found;           /* likewise, of bodies; or NULL */
 };
 
-/* Bind and listen on all of the plan; only passed is set before.  Returns 0,
+/* Bind and listen on all of the plan; only passed and found are set before.  Returns 0,
  * or -errno with a sentence in why; nothing is left open or bound then. */
 must_check int listeners_open(struct listeners *listeners,
     const struct plan *plan, char *why, size_t why_size);
@@ -76,6 +80,9 @@ int listeners_member(const struct listeners *listeners, uint32_t number,
     uint32_t seat);
 /* One more than the highest seat that has a socket. */
 uint32_t listeners_seats(const struct listeners *listeners);
+
+/* What was found is ours now. */
+void listeners_keep_found(struct listeners *listeners);
 
 /* Close them all; the bodies' own keep the queues. */
 void listeners_close(struct listeners *listeners);

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,14 +19,18 @@
 #include "common/version.h"
 #include "server/config/config.h"
 #include "server/master/activation.h"
+#include "server/master/adopt.h"
 #include "server/master/courier.h"
+#include "server/master/in_use.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
 #include "server/master/notify.h"
 #include "server/master/outbox.h"
 #include "server/master/reload.h"
 #include "server/master/status.h"
+#include "server/master/takeover.h"
 #include "server/state/channel.h"
+#include "server/state/shm.h"
 
 static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
 
@@ -219,6 +224,30 @@ raise_nofile(void)
 	return limit.rlim_max;
 }
 
+static void
+drop_plan(struct master *m)
+{
+	plan_unmap(m->plan);
+	m->plan = NULL;
+	if (m->plan_fd >= 0)
+		close(m->plan_fd);
+	m->plan_fd = -1;
+}
+
+/* The plan that follows the one of bodies that were found. */
+static void
+request_succession(const struct master *m, struct config_request *request)
+{
+	uint64_t in_force = atomic_load(&m->board_head->generation);
+	uint64_t last = m->takeover->last_generation;
+
+	request->generation = (last > in_force ? last : in_force) + 1;
+	request->previous = m->takeover->plan;
+	request->service_in_use = in_use_service;
+	request->backend_in_use = in_use_backend;
+	request->in_use_arg = m;
+}
+
 static int
 load_plan(struct master *m, const struct master_options *options)
 {
@@ -231,6 +260,9 @@ load_plan(struct master *m, const struct master_options *options)
 	struct config_result result;
 	int rc;
 
+	drop_plan(m);
+	if (m->takeover != NULL)
+		request_succession(m, &request);
 	rc = config_load(&request, &result);
 	for (size_t i = 0; i < result.errors_count; i++) {
 		const struct config_error *e = &result.errors[i];
@@ -269,20 +301,89 @@ open_log(struct master *m, const struct master_options *options, char *why,
 	return 0;
 }
 
+/* The one of bodies that were found, or a new one. */
+static int
+make_board(struct master *m)
+{
+	if (m->takeover == NULL)
+		return board_create(&m->board_fd, &m->board_read_fd);
+	m->board_fd = takeover_board(m->takeover);
+	if (m->board_fd < 0)
+		return m->board_fd;
+	m->board_read_fd = shm_reopen(m->board_fd);
+	return m->board_read_fd < 0 ? m->board_read_fd : 0;
+}
+
 static int
 open_board(struct master *m)
 {
-	int rc = board_create(&m->board_fd, &m->board_read_fd);
+	int rc = make_board(m);
 
 	if (rc == 0)
 		rc = board_map(m->board_read_fd, &m->board);
 	if (rc < 0)
 		return rc;
 	m->board_head = board_map_head(m->board_fd);
-	if (m->board_head == NULL)
-		return -errno;
-	atomic_store(&m->board_head->generation, m->plan->generation);
-	return 0;
+	return m->board_head == NULL ? -errno : 0;
+}
+
+static int
+read_config(struct master *m, const struct master_options *options, char *why,
+    size_t why_size)
+{
+	int rc = load_plan(m, options);
+
+	if (rc < 0)
+		(void)snprintf(why, why_size, "the configuration %s",
+		    rc == -EINVAL ? "has errors" : "could not be read");
+	return rc;
+}
+
+/* A worker that hangs is replaced after the watchdog's time, and its successor
+ * answers. */
+static uint64_t
+collect_ms(const struct plan *plan)
+{
+	uint64_t watchdog = plan->watchdog_ms;
+
+	return watchdog < TAKEOVER_MS ? TAKEOVER_MS + watchdog : 2 * watchdog;
+}
+
+/*
+ * Bodies whose master has died are found by the control socket's path, and
+ * that is in the configuration.  If there are any it is read once more, as
+ * the one that follows theirs.
+ */
+static int
+open_config(struct master *m, const struct master_options *options, char *why,
+    size_t why_size)
+{
+	int rc = read_config(m, options, why, why_size);
+	const char *why_not;
+
+	if (rc == 0)
+		rc = control_probe(m->plan, why, why_size);
+	if (rc == 0)
+		rc = doors_open(&m->doors,
+		    plan_string(m->plan, m->plan->control.path), why, why_size);
+	if (rc < 0)
+		return rc;
+	m->takeover =
+	    takeover_collect(m, collect_ms(m->plan), why, why_size, &rc);
+	if (rc == 0)
+		rc = open_board(m);
+	if (m->takeover == NULL || rc < 0)
+		return rc;
+	rc = read_config(m, options, why, why_size);
+	if (rc < 0 || m->takeover->plan == NULL)
+		return rc;
+	rc = plan_check_succession(m->takeover->plan, m->plan, &why_not);
+	if (rc < 0)
+		(void)snprintf(why, why_size,
+		    "the configuration can't follow that of the running "
+		    "workers: %s",
+		    why_not);
+	return rc;
 }
 
 static int
@@ -297,25 +398,30 @@ open_all(struct master *m, const struct master_options *options, char *why,
 		rc = activation_open(&m->passed, why, why_size);
 	if (rc < 0)
 		return rc;
-	rc = load_plan(m, options);
-	(void)snprintf(why, why_size, "the configuration %s",
-	    rc == -EINVAL ? "has errors" : "could not be read");
+	rc = open_config(m, options, why, why_size);
 	if (rc == 0)
 		rc = open_log(m, options, why, why_size);
 	if (rc == 0)
 		rc = watch_signals(m);
 	if (rc == 0)
-		rc = open_board(m);
-	if (rc == 0)
 		rc = reload_open(m);
 	if (rc < 0)
 		return rc;
 	m->listeners.passed = &m->passed;
+	m->listeners.found = m->takeover == NULL ? NULL : &m->takeover->found;
 	rc = listeners_open(&m->listeners, m->plan, why, why_size);
 	if (rc == 0)
 		activation_tell_missed(&m->passed, m->plan);
 	if (rc == 0)
 		rc = control_open(m, &m->control, why, why_size);
+	if (rc < 0)
+		return rc;
+	rc = bodies_open(m);
+	if (rc == 0 && m->takeover != NULL)
+		rc = adopt_bodies(m, m->takeover);
+	if (rc < 0)
+		(void)snprintf(why, why_size,
+		    "cannot watch over the workers: %s", strerror(-rc));
 	return rc;
 }
 
@@ -328,6 +434,8 @@ close_all(struct master *m)
 		control_close(m->control);
 	listeners_remove_files(&m->listeners);
 	listeners_release(&m->listeners);
+	takeover_release(m->takeover);
+	doors_close(&m->doors, m->is_in_command);
 	activation_close(&m->passed);
 	notify_close(m);
 	if (m->loop != NULL)
@@ -335,19 +443,47 @@ close_all(struct master *m)
 	plan_unmap(m->plan);
 }
 
+/* Nothing can fail any more: what was found is ours. */
+static void
+take_over(struct master *m)
+{
+	struct takeover *t = m->takeover;
+
+	for (int row = board_next_live(&m->board, -1); row >= 0;
+	     row = board_next_live(&m->board, row)) {
+		if (t->taken[row].state != TAKEN_DONE)
+			board_set_live(m->board_head, (uint32_t)row, false);
+	}
+	if (t->plan != NULL)
+		in_use_set_bases(m, t->plan, m->plan);
+	found_remove_files(&t->found);
+	listeners_keep_found(&m->listeners);
+	log_info("took over from a master that is gone bodies=%u "
+		 "connections=%llu",
+	    t->count,
+	    (unsigned long long)board_sum(&m->board,
+		offsetof(struct board_row, connections), UINT32_MAX));
+	takeover_release(t);
+	m->takeover = NULL;
+}
+
 static int
 serve(struct master *m)
 {
-	int rc = bodies_start(m, m->plan->workers);
+	int rc;
 
-	if (rc == 0) {
-		log_info("srvd %s serves services=%u workers=%u "
-			 "max_connections=%u config=%s",
-		    SRVD_VERSION, m->plan->services.count, m->plan->workers,
-		    m->plan->max_connections,
-		    plan_string(m->plan, m->plan->config_path));
+	m->is_in_command = true;
+	if (m->takeover != NULL)
+		take_over(m);
+	atomic_store(&m->board_head->generation, m->plan->generation);
+	rc = bodies_start(m, m->plan->workers);
+	log_info("srvd %s serves services=%u workers=%u max_connections=%u "
+		 "config=%s",
+	    SRVD_VERSION, m->plan->services.count, m->plan->workers,
+	    m->plan->max_connections,
+	    plan_string(m->plan, m->plan->config_path));
+	if (rc == 0)
 		rc = loop_run(m->loop);
-	}
 	if (rc < 0) {
 		log_error("the master's loop failed: %s", strerror(-rc));
 		bodies_kill(m);
@@ -371,6 +507,8 @@ master_run(const struct master_options *options)
 	struct master m = {
 	    .plan_fd = -1,
 	    .next_fd = -1,
+	    .board_fd = -1,
+	    .board_read_fd = -1,
 	    .config_path = options->config_path,
 	    .nofile = raise_nofile(),
 	    .drops = geteuid() == 0,

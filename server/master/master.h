@@ -15,6 +15,7 @@
 #include "server/master/bodies.h"
 #include "server/master/closing.h"
 #include "server/master/control.h"
+#include "server/master/doors.h"
 #include "server/master/listeners.h"
 #include "server/master/loop.h"
 #include "server/master/rebalance.h"
@@ -64,6 +65,9 @@ struct master {
 	struct board_head *board_head;
 
 	struct passed passed; /* sockets, by the service manager */
+	struct doors doors;
+	struct takeover *takeover; /* at the start: bodies that were found */
+	bool is_in_command;        /* the start can't fail any more */
 	struct listeners listeners;
 	struct bodies bodies;
 	struct loop_timer handover_timer; /* handover_look() is due */

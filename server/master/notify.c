@@ -272,6 +272,19 @@ notify_on_worker(struct master *m)
 	look(n);
 }
 
+void
+notify_collecting(struct master *m)
+{
+	char text[WORDS_SIZE];
+
+	if (m->notify == NULL)
+		return;
+	(void)snprintf(text, sizeof(text),
+	    "EXTEND_TIMEOUT_USEC=%llu\nWATCHDOG=1\n",
+	    EXTEND_MS * (unsigned long long)1000);
+	(void)send_text(m->notify, text);
+}
+
 /* Before it is ready a reload is a part of the start. */
 void
 notify_reloading(struct master *m)

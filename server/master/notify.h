@@ -22,6 +22,10 @@ struct notify;
 must_check int notify_open(struct master *m);
 void notify_close(struct master *m);
 
+/* The start takes longer: bodies of a dead master are waited for.  Outside of
+ * the loop: it feeds the watchdog too. */
+void notify_collecting(struct master *m);
+
 /* A worker may have begun to serve: when all do, the gateway is ready. */
 void notify_on_worker(struct master *m);
 

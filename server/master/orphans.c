@@ -6,13 +6,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/attr.h"
 #include "server/master/body_ref.h"
 #include "server/master/orphans.h"
+#include "server/master/process.h"
 
 static bool
 is_known(const struct bodies *bodies, pid_t pid)
@@ -31,22 +30,8 @@ is_known(const struct bodies *bodies, pid_t pid)
 static bool
 is_ours(pid_t pid)
 {
-	static const char *const names[] = {"srvd: worker ", "srvd: holder "};
-	char path[64];
-	char name[32] = "";
-	bool found = false;
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	if (fgets(name, sizeof(name), file) == NULL)
-		name[0] = '\0';
-	(void)fclose(file);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		found = found || strncmp(name, names[i], strlen(names[i])) == 0;
-	return found;
+	return process_is_named(pid, PROCESS_WORKER) ||
+	    process_is_named(pid, PROCESS_HOLDER);
 }
 
 pid_t

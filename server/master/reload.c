@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/config/config.h"
+#include "server/master/in_use.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
 #include "server/master/notify.h"
@@ -168,30 +169,6 @@ reload_on_child(struct master *m, pid_t pid, int status)
 	return true;
 }
 
-/* Do connections use a row?  Asked in the child, of a copy of our memory. */
-
-static bool
-service_is_in_use(const void *arg, uint32_t service)
-{
-	const struct master *m = arg;
-	size_t offset = offsetof(struct board_row, services) +
-	    service * sizeof(struct board_service) +
-	    offsetof(struct board_service, connections);
-
-	return board_sum(&m->board, offset, UINT32_MAX) > 0;
-}
-
-static bool
-backend_is_in_use(const void *arg, uint32_t backend)
-{
-	const struct master *m = arg;
-	size_t offset = offsetof(struct board_row, backends) +
-	    backend * sizeof(struct board_backend) +
-	    offsetof(struct board_backend, connections);
-
-	return board_sum(&m->board, offset, UINT32_MAX) > 0;
-}
-
 static int
 begin_to_read(struct reload *r)
 {
@@ -202,8 +179,8 @@ begin_to_read(struct reload *r)
 	    .nofile = m->nofile,
 	    .passed = &m->passed,
 	    .previous = m->plan,
-	    .service_in_use = service_is_in_use,
-	    .backend_in_use = backend_is_in_use,
+	    .service_in_use = in_use_service,
+	    .backend_in_use = in_use_backend,
 	    .in_use_arg = m,
 	};
 	int rc = config_begin(&request, &r->child);

@@ -15,6 +15,7 @@
 #include "server/master/access.h"
 #include "server/master/courier.h"
 #include "server/master/handover.h"
+#include "server/master/in_use.h"
 #include "server/master/logger.h"
 #include "server/master/master.h"
 #include "server/master/outbox.h"
@@ -108,52 +109,6 @@ on_follow_timeout(struct reload *r)
 
 /* The commit */
 
-static void
-set_base(struct master *m, struct board_base *base, size_t accepted,
-    size_t failed)
-{
-	atomic_store(&base->accepted, board_total(&m->board, accepted));
-	atomic_store(&base->failed, board_total(&m->board, failed));
-}
-
-static void
-set_service_base(struct master *m, uint32_t i)
-{
-	size_t at = offsetof(struct board_row, services) +
-	    i * sizeof(struct board_service);
-
-	set_base(m, &m->board_head->services[i],
-	    at + offsetof(struct board_service, accepted),
-	    at + offsetof(struct board_service, refused));
-}
-
-static void
-set_backend_base(struct master *m, uint32_t i)
-{
-	size_t at = offsetof(struct board_row, backends) +
-	    i * sizeof(struct board_backend);
-
-	set_base(m, &m->board_head->backends[i],
-	    at + offsetof(struct board_backend, accepted),
-	    at + offsetof(struct board_backend, failed));
-}
-
-/* Rows that are given to a name count from where they stand. */
-static void
-set_bases(struct master *m, const struct plan *from, const struct plan *to)
-{
-	for (uint32_t i = 0; i < to->services.count; i++) {
-		if (i >= from->services.count ||
-		    plan_service(from, i)->state == ROW_EMPTY)
-			set_service_base(m, i);
-	}
-	for (uint32_t i = 0; i < to->backends.count; i++) {
-		if (i >= from->backends.count ||
-		    plan_backend(from, i)->state == ROW_EMPTY)
-			set_backend_base(m, i);
-	}
-}
-
 /* Connections that ended until now have their lines where lines went. */
 static void
 switch_logs(const struct master *m)
@@ -176,7 +131,7 @@ commit(struct reload *r)
 		reload_abandon(r, "bind");
 		return;
 	}
-	set_bases(m, m->plan, m->next);
+	in_use_set_bases(m, m->plan, m->next);
 	r->old = m->plan;
 	r->old_fd = m->plan_fd;
 	m->plan = m->next;
