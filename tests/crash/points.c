@@ -163,8 +163,8 @@ expect_log(const struct points *p)
 	access_log_free(&log);
 }
 
-static void
-expect_sound(struct points *p)
+void
+points_expect_sound(struct points *p)
 {
 	for (int i = 0; i < POINTS_RESIDENTS; i++)
 		expect_alive(&p->residents[i]);
@@ -275,7 +275,7 @@ try_scenario(void *arg, unsigned point)
 	trial.seen = killer.seen;
 	if (trial.has_killed)
 		gateway_expect_successor(&p->gateway, 0, worker);
-	expect_sound(p);
+	points_expect_sound(p);
 	return trial;
 }
 

@@ -58,6 +58,9 @@ void points_stop(struct points *p);
 /* The configuration, with more services; takes effect by a reload. */
 void points_configure(const struct points *p, const char *more);
 
+/* What must be so after each run, as said above. */
+void points_expect_sound(struct points *p);
+
 /* What came of killing at a stop. */
 struct points_trial {
 	unsigned seen; /* so many stops there were, up to that one */

@@ -232,18 +232,19 @@ workers_are_running(json_t *status, size_t expected)
 	return true;
 }
 
+/* Its workers run, or it has ended: then pid is -1. */
 static bool
-gateway_is_ready(void *arg)
+has_settled(void *arg)
 {
 	struct gateway *g = arg;
 	json_t *status;
 	bool ready;
-	int ended = proc_wait(g->pid, 0);
 
-	if (ended >= 0)
+	g->ended = proc_wait(g->pid, 0);
+	if (g->ended >= 0) {
 		g->pid = -1;
-	ck_assert_msg(ended < 0, "srvd ended with status %d while starting",
-	    ended);
+		return true;
+	}
 	status = try_status(g);
 	ready = status != NULL && workers_are_running(status, g->workers);
 	json_decref(status);
@@ -251,7 +252,7 @@ gateway_is_ready(void *arg)
 }
 
 void
-gateway_run(struct gateway *g)
+gateway_begin(struct gateway *g)
 {
 	const char *const argv[] = {
 	    gateway_program(), "-d", "-f", g->config, NULL};
@@ -259,8 +260,30 @@ gateway_run(struct gateway *g)
 	/* SIGINT is "stop at once": so it ends even when the test cannot stop
 	 * it any more. */
 	g->pid = proc_spawn_activated(argv, g->log, SIGINT, &g->sockets);
-	ck_assert_msg(e2e_wait(gateway_is_ready, g, GATEWAY_TIMEOUT_MS),
+}
+
+bool
+gateway_settles(struct gateway *g)
+{
+	ck_assert_msg(e2e_wait(has_settled, g, GATEWAY_TIMEOUT_MS),
 	    "srvd is not ready after %d ms", GATEWAY_TIMEOUT_MS);
+	ck_assert_msg(g->pid >= 0 || g->ended == 128 + SIGKILL,
+	    "srvd ended with status %d while starting", g->ended);
+	return g->pid >= 0;
+}
+
+void
+gateway_run(struct gateway *g)
+{
+	gateway_begin(g);
+	ck_assert_msg(gateway_settles(g), "srvd was killed while starting");
+}
+
+void
+gateway_expect_killed(struct gateway *g)
+{
+	ck_assert_int_eq(proc_wait(g->pid, GATEWAY_TIMEOUT_MS), 128 + SIGKILL);
+	g->pid = -1;
 }
 
 void

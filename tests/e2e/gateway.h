@@ -34,6 +34,7 @@ struct gateway {
 	struct proc_sockets sockets; /* that it is activated with: none */
 
 	pid_t pid;
+	int ended; /* if that is -1: the status, as proc_wait() tells it */
 	char config[E2E_PATH_SIZE];
 	char control[E2E_PATH_SIZE];
 	char log[E2E_PATH_SIZE];
@@ -51,6 +52,12 @@ void gateway_configure(const struct gateway *g, const char *services, ...)
 void gateway_write(const char *path, const char *text, size_t length);
 /* Run srvd with what was written; return when all its workers are running. */
 void gateway_run(struct gateway *g);
+/* The same in parts, for a start that may be cut off: run it; until it is
+ * ready, or was killed (false, and pid is -1). */
+void gateway_begin(struct gateway *g);
+bool gateway_settles(struct gateway *g);
+/* The master is killed, or is about to be; its workers go on. */
+void gateway_expect_killed(struct gateway *g);
 /* gateway_configure and gateway_run. */
 void gateway_start(struct gateway *g, const char *services, ...)
     printf_like(2, 3);

@@ -1,0 +1,151 @@
+/*
+ * The master killed at each of its system calls: in a reload, while workers
+ * hand connections over, while it is replaced by a program, and while it takes
+ * over what the last one left.  The next one takes over what there is, and
+ * nobody has noticed anything.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "killer.h"
+#include "net.h"
+#include "points.h"
+#include "reloads.h"
+
+/* A run takes a start of the gateway more than others. */
+#define QUICK_POINTS 10U
+
+struct scenario {
+	struct points *p;
+	const char *method; /* what the master is asked to do, */
+	unsigned workers;   /* with so many in the configuration, */
+	const char *more;   /* and these services */
+};
+
+static const char extra[] = "service extra {\n"
+			    "	listen = {\"127.0.0.1:0\", \"[::1]:0\"}\n"
+			    "	backend b { address = builtin:echo }\n}\n";
+
+/* A client that comes and goes in the meantime. */
+static void
+come_and_go(struct points *p)
+{
+	int fd = net_connect(p->echo);
+
+	net_say(fd, "hello");
+	net_hear(fd, "hello");
+	close(fd);
+	p->made++;
+}
+
+static void
+begin_again(struct points *p)
+{
+	gateway_expect_killed(&p->gateway);
+	come_and_go(p);
+	gateway_run(&p->gateway);
+}
+
+/* Everything is as before the run, the configuration too. */
+static void
+restore(struct points *p)
+{
+	p->gateway.workers = 1;
+	points_configure(p, "");
+	reload_expect_done(&p->gateway);
+	ck_assert(gateway_settles(&p->gateway));
+	points_expect_sound(p);
+}
+
+static struct points_trial
+kill_while_asked(void *arg, unsigned point)
+{
+	const struct scenario *s = arg;
+	struct points *p = s->p;
+	struct points_trial trial;
+	struct killer killer;
+
+	killer_arm(&killer, p->gateway.pid, point);
+	p->gateway.workers = s->workers;
+	points_configure(p, s->more);
+	/* It may die before it answers. */
+	json_decref(gateway_call(&p->gateway, s->method, NULL));
+	come_and_go(p);
+	trial.has_killed = killer_disarm(&killer);
+	trial.seen = killer.seen;
+	if (trial.has_killed)
+		begin_again(p);
+	restore(p);
+	return trial;
+}
+
+static struct points_trial
+kill_while_taking_over(void *arg, unsigned point)
+{
+	const struct scenario *s = arg;
+	struct points *p = s->p;
+	struct points_trial trial;
+	struct killer killer;
+
+	gateway_signal(&p->gateway, SIGKILL);
+	gateway_expect_killed(&p->gateway);
+	come_and_go(p);
+	gateway_begin(&p->gateway);
+	killer_arm(&killer, p->gateway.pid, point);
+	(void)gateway_settles(&p->gateway);
+	trial.has_killed = killer_disarm(&killer);
+	trial.seen = killer.seen;
+	come_and_go(p);
+	if (p->gateway.pid < 0)
+		gateway_run(&p->gateway);
+	else if (trial.has_killed)
+		begin_again(p);
+	restore(p);
+	return trial;
+}
+
+static void
+try(const char *name, points_try_fn *run, struct scenario s)
+{
+	struct points p;
+
+	if (!killer_can_trace())
+		return;
+	points_start(&p);
+	s.p = &p;
+	points_try_all(name, run, &s, QUICK_POINTS, 0);
+	points_stop(&p);
+}
+
+START_TEST(a_reload)
+{
+	try("master, reload", kill_while_asked,
+	    (struct scenario){.method = "Reload", .workers = 1, .more = extra});
+}
+END_TEST
+
+START_TEST(more_workers_and_fewer)
+{
+	try("master, another worker", kill_while_asked,
+	    (struct scenario){.method = "Reload", .workers = 2, .more = ""});
+}
+END_TEST
+
+START_TEST(an_upgrade)
+{
+	try("master, upgrade", kill_while_asked,
+	    (struct scenario){.method = "Upgrade", .workers = 1, .more = ""});
+}
+END_TEST
+
+START_TEST(a_takeover)
+{
+	try("master, takeover", kill_while_taking_over,
+	    (struct scenario){.workers = 1});
+}
+END_TEST
+
+E2E_MAIN("crash.master", a_reload, more_workers_and_fewer, an_upgrade,
+    a_takeover)
