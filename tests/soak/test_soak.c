@@ -1,13 +1,15 @@
 /*
  * A long run: checked streams over all pairs of families, rude clients, and a
- * gateway whose workers are killed, stopped and hung, and that is reloaded, in
- * random order.  Every stream is exact, and in the end nothing is left.
+ * gateway whose workers, holders and masters are killed, and that is stopped
+ * and continued, reloaded, upgraded, given more workers and fewer, in random
+ * order.  Every stream is exact, and in the end nothing is left.
  *
  * SOAK_SECONDS in the environment says how long (./dev soak MINUTES); SOAK_SEED
  * repeats the order of a run, which says its seed at the start.
  *
- * What this version does not survive is left out: the death of a holder with a
- * worker behind it, and of the master.
+ * What can't be survived is left out: the death of a holder and its worker at
+ * once.  So after a holder's death the worker is spared until its connections
+ * are another's.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,7 +28,8 @@
 #include "proc.h"
 #include "reloads.h"
 
-#define WORKERS         2
+#define WORKERS         2 /* at the start and in the end */
+#define WORKERS_MAX     4
 #define SECONDS         15 /* unless the environment says more */
 #define WARM_UP_MS      1500
 #define STOPPED_MS      250
@@ -192,7 +195,7 @@ typedef void step_fn(struct soak *s);
 static void
 kill_worker(struct soak *s)
 {
-	unsigned worker = choose(s, WORKERS);
+	unsigned worker = choose(s, s->gateway.workers);
 	pid_t old = gateway_signal_worker(&s->gateway, worker, SIGKILL);
 
 	gateway_expect_successor(&s->gateway, worker, old);
@@ -202,7 +205,7 @@ kill_worker(struct soak *s)
 static void
 kill_twice(struct soak *s)
 {
-	unsigned worker = choose(s, WORKERS);
+	unsigned worker = choose(s, s->gateway.workers);
 	pid_t old = gateway_signal_worker(&s->gateway, worker, SIGKILL);
 	pid_t holder = gateway_holder(&s->gateway, worker);
 	uint64_t end = e2e_now_ms() + NET_TIMEOUT_MS;
@@ -223,11 +226,74 @@ kill_twice(struct soak *s)
 static void
 stop_and_continue(struct soak *s)
 {
-	pid_t pid =
-	    gateway_signal_worker(&s->gateway, choose(s, WORKERS), SIGSTOP);
+	pid_t pid = gateway_signal_worker(&s->gateway,
+	    choose(s, s->gateway.workers), SIGSTOP);
 
 	load_run(s->load, (int)choose(s, STOPPED_MS));
 	ck_assert_int_eq(kill(pid, SIGCONT), 0);
+}
+
+/* The configuration as it is now, with so many workers. */
+static void
+change_workers(struct soak *s, unsigned workers)
+{
+	s->gateway.workers = workers;
+	configure(s);
+	reload_expect_done(&s->gateway);
+}
+
+static void
+grow_or_shrink(struct soak *s)
+{
+	change_workers(s, 1 + choose(s, WORKERS_MAX));
+}
+
+static void
+kill_holder(struct soak *s)
+{
+	unsigned worker = choose(s, s->gateway.workers);
+	pid_t holder = gateway_holder(&s->gateway, worker);
+
+	/* One that retires has had its worker's all. */
+	ck_assert(gateway_settles(&s->gateway));
+	if (gateway_holder(&s->gateway, worker) != holder)
+		return;
+	ck_assert_int_eq(kill(holder, SIGKILL), 0);
+	load_run(s->load, 10);
+	ck_assert(gateway_settles(&s->gateway));
+}
+
+static void
+kill_master(struct soak *s)
+{
+	gateway_signal(&s->gateway, SIGKILL);
+	gateway_expect_killed(&s->gateway);
+	load_run(s->load, (int)choose(s, 100));
+	gateway_run(&s->gateway);
+}
+
+static void
+expect_no_error(json_t *reply)
+{
+	char *text;
+
+	ck_assert_msg(reply != NULL, "no answer");
+	text = json_dumps(reply, JSON_COMPACT);
+	ck_assert_msg(json_object_get(reply, "error") == NULL, "%s", text);
+	free(text);
+	json_decref(reply);
+}
+
+static void
+upgrade(struct soak *s)
+{
+	expect_no_error(gateway_call(&s->gateway, "Upgrade", NULL));
+}
+
+static void
+rebalance(struct soak *s)
+{
+	expect_no_error(gateway_call(&s->gateway, "Rebalance", NULL));
 }
 
 static void
@@ -249,7 +315,8 @@ reload_while_killed(struct soak *s)
 	reload_send(&s->gateway, &client, false);
 	for (unsigned spin = choose(s, 20000); spin > 0; spin--)
 		(void)getppid();
-	(void)gateway_signal_worker(&s->gateway, choose(s, WORKERS), SIGKILL);
+	(void)gateway_signal_worker(&s->gateway, choose(s, s->gateway.workers),
+	    SIGKILL);
 	reply = reload_receive(&client, 2 * NET_TIMEOUT_MS);
 	ck_assert_ptr_nonnull(reply);
 	ck_assert(reload_is_done(reply));
@@ -324,16 +391,21 @@ static const struct {
 	unsigned weight;
 	step_fn *run;
 } steps[] = {
-    {35, kill_worker},
-    {10, kill_twice},
-    {10, stop_and_continue},
-    {10, reload_with_changes},
-    {10, reload_while_killed},
-    {3, reload_refused},
-    {5, dry_run},
-    {7, reset_by_client},
-    {5, say_urgent},
-    {5, close_by_call},
+    {30, kill_worker},
+    {8, kill_twice},
+    {8, stop_and_continue},
+    {6, kill_holder},
+    {6, kill_master},
+    {6, upgrade},
+    {5, grow_or_shrink},
+    {3, rebalance},
+    {5, reload_with_changes},
+    {5, reload_while_killed},
+    {2, reload_refused},
+    {3, dry_run},
+    {5, reset_by_client},
+    {4, say_urgent},
+    {4, close_by_call},
 };
 
 static void
@@ -429,8 +501,9 @@ START_TEST(soak)
 		report(&s);
 		report_ms += REPORT_EVERY_MS;
 	}
-	if (s.has_extra)
-		reload_with_changes(&s);
+	s.has_extra = false;
+	change_workers(&s, WORKERS);
+	ck_assert(gateway_settles(&s.gateway));
 	expect_quiet(&s);
 	load_expect_exact(s.load);
 	report(&s);
