@@ -18,9 +18,10 @@
 #include "tests/unit/manual.h"
 
 #define NOBODY       65534
-#define TEXT_SIZE    16384
+#define TEXT_SIZE    65536
 #define RUN_TIMEOUT  20000
 #define ARGUMENTS    6
+#define ROWS_MIN     10
 #define EXAMPLES_MIN 4
 
 static struct manual manual;
@@ -244,6 +245,54 @@ START_TEST(the_installed_configuration_is_good)
 }
 END_TEST
 
+/* A C test's name stands in START_TEST(), a shell test's before "()". */
+static void
+expect_test(const char *file, const char *name)
+{
+	static char text[TEXT_SIZE];
+	char path[E2E_PATH_SIZE];
+	char in_c[128];
+	char in_shell[128];
+
+	snprintf(path, sizeof path, MANUALS "/../tests/%s", file);
+	proc_read_file(path, text, sizeof text);
+	snprintf(in_c, sizeof in_c, "START_TEST(%s)", name);
+	snprintf(in_shell, sizeof in_shell, "\n%s()\n", name);
+	ck_assert_msg(strstr(text, in_c) != NULL ||
+		strstr(text, in_shell) != NULL,
+	    "srvd.8 names the test %s in %s, which is not there", name, file);
+}
+
+START_TEST(each_row_of_survival_is_a_test)
+{
+	static char text[TEXT_SIZE];
+	char *save = NULL;
+	bool is_row = false;
+	unsigned rows = 0;
+	char *line;
+
+	proc_read_file(MANUALS "/srvd.8", text, sizeof text);
+	line = strstr(text, "\n.Sh SURVIVAL\n");
+	ck_assert_ptr_nonnull(line);
+	line = strtok_r(line + 2, "\n", &save);
+	while ((line = strtok_r(NULL, "\n", &save)) != NULL &&
+	    strncmp(line, ".Sh ", 4) != 0) {
+		char file[64];
+		char name[64];
+
+		if (is_row) {
+			ck_assert_msg(sscanf(line, ".\\\" test: %63s %63s",
+					  file, name) == 2,
+			    "a row of SURVIVAL without a test: %s", line);
+			expect_test(file, name);
+			rows++;
+		}
+		is_row = strncmp(line, ".It ", 4) == 0;
+	}
+	ck_assert_uint_ge(rows, ROWS_MIN);
+}
+END_TEST
+
 E2E_MAIN("manual", the_options_are_the_programs, the_signals_are_the_masters,
     the_exit_statuses_are_those_of_the_program,
-    the_installed_configuration_is_good)
+    the_installed_configuration_is_good, each_row_of_survival_is_a_test)
