@@ -28,7 +28,7 @@ struct killer {
 	pid_t pid;
 	unsigned point; /* the stop to kill at, from 1; KILLER_NEVER */
 	unsigned seen;  /* stops until now */
-	bool has_killed;
+	_Atomic bool has_killed;
 	_Atomic bool is_over;
 	sem_t armed;
 	pthread_t thread;
@@ -40,7 +40,8 @@ bool killer_can_trace(void);
 /* Attach; returns once stops are counted. */
 void killer_arm(struct killer *killer, pid_t pid, unsigned point);
 
-/* Detach, if it still lives.  Returns true if it was killed. */
+/* Detach, if it still lives.  Returns true if it was killed; a child of this
+ * process has been reaped then. */
 bool killer_disarm(struct killer *killer);
 
 /* Of any thread that traces: a signal shall interrupt its waitpid(); and end

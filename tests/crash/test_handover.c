@@ -404,8 +404,8 @@ try_handover(void *arg, unsigned point)
 
 	gateway_expect_successor(&s->gateway, 1, 0);
 	open_all(s);
-	ck_assert_int_gt(
-	    gateway_number(&s->gateway, "workers/1/connections"), 0);
+	ck_assert_int_gt(gateway_number(&s->gateway, "workers/1/connections"),
+	    0);
 	remains = gateway_worker(&s->gateway, 0);
 	killer_arm(&killer, gateway_worker(&s->gateway, s->victim), point);
 	change_workers(s, 1);

@@ -43,7 +43,7 @@ come_and_go(struct points *p)
 static void
 begin_again(struct points *p)
 {
-	gateway_expect_killed(&p->gateway);
+	p->gateway.pid = -1; /* the killer has reaped it */
 	come_and_go(p);
 	gateway_run(&p->gateway);
 }
@@ -94,14 +94,14 @@ kill_while_taking_over(void *arg, unsigned point)
 	come_and_go(p);
 	gateway_begin(&p->gateway);
 	killer_arm(&killer, p->gateway.pid, point);
-	(void)gateway_settles(&p->gateway);
+	while (!atomic_load(&killer.has_killed) &&
+	    !gateway_is_ready(&p->gateway))
+		e2e_pause(5);
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
-	come_and_go(p);
-	if (p->gateway.pid < 0)
-		gateway_run(&p->gateway);
-	else if (trial.has_killed)
+	if (trial.has_killed)
 		begin_again(p);
+	come_and_go(p);
 	restore(p);
 	return trial;
 }

@@ -232,23 +232,28 @@ workers_are_running(json_t *status, size_t expected)
 	return true;
 }
 
+bool
+gateway_is_ready(const struct gateway *g)
+{
+	json_t *status = try_status(g);
+	bool ready = status != NULL && workers_are_running(status, g->workers);
+
+	json_decref(status);
+	return ready;
+}
+
 /* Its workers run, or it has ended: then pid is -1. */
 static bool
 has_settled(void *arg)
 {
 	struct gateway *g = arg;
-	json_t *status;
-	bool ready;
 
 	g->ended = proc_wait(g->pid, 0);
 	if (g->ended >= 0) {
 		g->pid = -1;
 		return true;
 	}
-	status = try_status(g);
-	ready = status != NULL && workers_are_running(status, g->workers);
-	json_decref(status);
-	return ready;
+	return gateway_is_ready(g);
 }
 
 void

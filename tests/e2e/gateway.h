@@ -55,6 +55,7 @@ void gateway_run(struct gateway *g);
 /* The same in parts, for a start that may be cut off: run it; until it is
  * ready, or was killed (false, and pid is -1). */
 void gateway_begin(struct gateway *g);
+bool gateway_is_ready(const struct gateway *g);
 bool gateway_settles(struct gateway *g);
 /* The master is killed, or is about to be; its workers go on. */
 void gateway_expect_killed(struct gateway *g);
