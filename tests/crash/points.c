@@ -93,6 +93,13 @@ body_sockets(const struct points *p)
 }
 
 void
+points_learn_sockets(struct points *p)
+{
+	p->sockets = body_sockets(p);
+	ck_assert_int_gt(p->sockets, 0);
+}
+
+void
 points_start(struct points *p)
 {
 	char path[E2E_PATH_SIZE];
@@ -112,8 +119,7 @@ points_start(struct points *p)
 	gateway_run(&p->gateway);
 	learn_addresses(p);
 	add_residents(p);
-	p->sockets = body_sockets(p);
-	ck_assert_int_gt(p->sockets, 0);
+	points_learn_sockets(p);
 }
 
 void

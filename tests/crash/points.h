@@ -55,6 +55,8 @@ typedef unsigned points_play_fn(struct points *p, enum pair_side client,
 
 void points_start(struct points *p);
 void points_stop(struct points *p);
+/* What the body has now is what it has without the scenario. */
+void points_learn_sockets(struct points *p);
 /* The configuration, with more services; takes effect by a reload. */
 void points_configure(const struct points *p, const char *more);
 
