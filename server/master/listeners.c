@@ -316,12 +316,29 @@ prepare_group(const struct step *step)
 	return is_path(group) ? touch_file(step) : 0;
 }
 
+/* A client that is queued on a socket which no body has would be lost with
+ * us: members for workers that are not there yet listen when those have them
+ * (accept_open() in the worker).  At a first start nobody can lose anything. */
+static uint32_t
+members_to_listen(const struct step *step)
+{
+	const struct listener_group *group = step->group;
+
+	if (step->from == NULL && !group->is_found)
+		return group->count;
+	if (step->from == NULL || group->settled > 0)
+		return group->settled;
+	return group->count < step->from->workers ? group->count
+						  : step->from->workers;
+}
+
 static int
 listen_group(const struct step *step)
 {
 	struct listener_group *group = step->group;
+	uint32_t count = members_to_listen(step);
 
-	for (uint32_t i = group->settled; i < group->count; i++) {
+	for (uint32_t i = group->settled; i < count; i++) {
 		if (listen(group->fds[i], (int)step->row->backlog) < 0)
 			return -errno;
 	}

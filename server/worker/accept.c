@@ -106,6 +106,10 @@ open_socket(struct worker *w, uint32_t n)
 	    .is_shared =
 		listener_of(w, n)->addr.kind == ADDR_UNIX || is_passed(w, n),
 	};
+	/* A member of a group may have waited for this (listeners.c). */
+	if (!l->is_shared)
+		(void)listen(w->head->listener_fd[n],
+		    (int)listener_of(w, n)->backlog);
 	watch(w, n);
 }
 
