@@ -35,6 +35,12 @@ access_begin(const struct body_ref *ref)
 	atomic_store(tail_of(ref), 0);
 }
 
+void
+access_give_up(const struct body_ref *ref)
+{
+	atomic_store(tail_of(ref), BOARD_ACCESS_NEVER);
+}
+
 /* So many bytes from a place of the ring. */
 static void
 copy_from_ring(const struct body_ref *ref, uint64_t at, char *text,
@@ -104,7 +110,7 @@ take_chunk(const struct body_ref *ref)
 	size_t good;
 	size_t used;
 
-	if (head == from)
+	if (head == from || from == BOARD_ACCESS_NEVER)
 		return false;
 	length = head - from < CHUNK_SIZE ? (size_t)(head - from) : CHUNK_SIZE;
 	if (head - from > BODY_ACCESS_SIZE) {
@@ -158,8 +164,10 @@ access_wake(struct body_ref *ref)
 void
 access_check(struct body_ref *ref)
 {
-	if (atomic_load(&ref->body.head->access_head) !=
-	    atomic_load(tail_of(ref)))
+	uint64_t tail = atomic_load(tail_of(ref));
+
+	if (tail != BOARD_ACCESS_NEVER &&
+	    tail != atomic_load(&ref->body.head->access_head))
 		access_wake(ref);
 }
 

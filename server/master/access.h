@@ -26,6 +26,10 @@ void access_wake(struct body_ref *ref);
 /* Once a second: the message that they wait may have been lost. */
 void access_check(struct body_ref *ref);
 
+/* The ring can't be read, another version has made it: nobody waits for
+ * that. */
+void access_give_up(const struct body_ref *ref);
+
 /* Take what is left, all of it: the body ends, or the log goes elsewhere. */
 void access_take_all(const struct body_ref *ref);
 

@@ -575,6 +575,8 @@ greet_adopted(struct body_ref *ref)
 {
 	board_set_live(ref->master->board_head, ref->row, true);
 	courier_send(ref);
+	if (ref->body.head->slots_max == 0)
+		access_give_up(ref);
 	access_wake(ref);
 }
 

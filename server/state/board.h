@@ -36,6 +36,8 @@ struct board_base {
 	_Atomic uint64_t failed; /* of a service: refused */
 };
 
+#define BOARD_ACCESS_NEVER UINT64_MAX
+
 struct board_head {
 	uint64_t magic;
 	uint32_t version;
@@ -45,7 +47,8 @@ struct board_head {
 	/* Bits, by row: there is a body; there was one ever. */
 	_Atomic uint64_t live[BOARD_ROWS / 64];
 	_Atomic uint64_t used[BOARD_ROWS / 64];
-	/* Of row i's access ring: what the master has taken (body.h). */
+	/* Of row i's access ring: what the master has taken (body.h), or
+	 * BOARD_ACCESS_NEVER: it can't. */
 	_Atomic uint64_t access_tail[BOARD_ROWS];
 	struct board_base services[PLAN_SERVICES_MAX];
 	struct board_base backends[PLAN_BACKENDS_MAX];

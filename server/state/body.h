@@ -250,7 +250,7 @@ void body_unmap(struct body *body);
 /*
  * Map, to read, what of it this build understands, although another may have
  * made it: all; its head alone (slots is NULL then); or nothing: an empty body
- * in its place, which counts nothing.  Returns 0 or -errno.
+ * in its place, without a single slot.  Returns 0 or -errno.
  */
 must_check int body_map_foreign(int fd, struct body *body);
 

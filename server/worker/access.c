@@ -272,6 +272,15 @@ taken_by_master(const struct worker *w)
 	return atomic_load(&w->board->head->access_tail[w->head->row]);
 }
 
+bool
+access_is_taken(const struct worker *w)
+{
+	uint64_t taken = taken_by_master(w);
+
+	return taken == BOARD_ACCESS_NEVER ||
+	    taken == atomic_load(&w->head->access_head);
+}
+
 /* Only when there was nothing: the master takes all that it then finds. */
 static void
 tell_master(void)

@@ -19,6 +19,9 @@
  */
 void access_note(struct worker *w, struct slot *slot);
 
+/* Has the master all lines, or said that it will not take them? */
+bool access_is_taken(const struct worker *w);
+
 /* Write the line, with its newline, into text; returns its length. */
 size_t access_format(const struct worker *w, const struct slot *slot,
     char text[BODY_ACCESS_LINE]);

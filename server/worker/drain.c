@@ -5,10 +5,14 @@
 #include "common/log.h"
 #include "server/state/channel.h"
 #include "server/worker/accept.h"
+#include "server/worker/access.h"
 #include "server/worker/conn.h"
 #include "server/worker/give.h"
 #include "server/worker/levels.h"
 #include "server/worker/take.h"
+
+/* So often it is looked whether a master has taken the last lines. */
+#define ACCESS_MS 20
 
 /* Ids are in rows with equal steps: a multiplication by 2^64 over the
  * golden ratio spreads any such row evenly. */
@@ -110,13 +114,23 @@ close_left(struct worker *w)
 	close_due(w);
 }
 
+/* One that others have the place of, and who has given all away.  With it its
+ * access ring goes, so the lines in it must be a master's: there may be none
+ * just now, and who is to be in command of us next takes them. */
+static bool
+has_retired(const struct worker *w)
+{
+	return w->head->is_retiring != 0 && !give_is_on(w) &&
+	    access_is_taken(w);
+}
+
 void
 drain_run(struct worker *w)
 {
 	if (w->is_draining) {
 		take_queued(w);
 		close_left(w);
-	} else if (w->head->is_retiring == 0 || give_is_on(w)) {
+	} else if (!has_retired(w)) {
 		return;
 	}
 	w->is_done = w->live == 0 && !w->is_listening && !take_owes(w);
@@ -127,6 +141,8 @@ drain_wait(const struct worker *w, uint32_t limit_ms)
 {
 	uint64_t until = w->drain_until_ms;
 
+	if (!w->is_draining && w->head->is_retiring != 0 && w->live == 0)
+		return limit_ms < ACCESS_MS ? limit_ms : ACCESS_MS;
 	if (!w->is_draining)
 		return limit_ms;
 	if (is_over(w))

@@ -10,6 +10,7 @@
 #include "server/state/channel.h"
 #include "server/worker/closing.h"
 #include "server/worker/conn.h"
+#include "server/worker/drain.h"
 #include "server/worker/give.h"
 #include "server/worker/levels.h"
 #include "server/worker/poller.h"
@@ -283,11 +284,13 @@ send_batch(struct worker *w)
 }
 
 /* May connections be given just now?  An order to close some of them goes
- * before. */
+ * before.  Who drains because it was left alone has a master again. */
 static bool
 may_give(const struct worker *w)
 {
-	return !w->closing.is_on && !w->is_draining && w->plan != NULL;
+	bool ends = w->is_draining && w->drain_until_ms != DRAIN_NO_LIMIT;
+
+	return !w->closing.is_on && !ends && w->plan != NULL;
 }
 
 static bool
