@@ -99,8 +99,7 @@ kill_while_taking_over(void *arg, unsigned point)
 	struct points_trial trial;
 	struct killer killer;
 
-	gateway_signal(&p->gateway, SIGKILL);
-	gateway_expect_killed(&p->gateway);
+	gateway_kill(&p->gateway);
 	come_and_go(p);
 	gateway_begin(&p->gateway);
 	killer_arm(&killer, p->gateway.pid, point);

@@ -285,13 +285,6 @@ gateway_run(struct gateway *g)
 }
 
 void
-gateway_expect_killed(struct gateway *g)
-{
-	ck_assert_int_eq(proc_wait(g->pid, GATEWAY_TIMEOUT_MS), 128 + SIGKILL);
-	g->pid = -1;
-}
-
-void
 gateway_start(struct gateway *g, const char *services, ...)
 {
 	va_list args;
@@ -309,6 +302,20 @@ gateway_signal(struct gateway *g, int signal)
 	    proc_descendants(g->pid, g->family, GATEWAY_FAMILY_MAX);
 	ck_assert_msg(g->family_count > 0, "no process below the master");
 	ck_assert_msg(kill(g->pid, signal) == 0, "kill: %s", strerror(errno));
+}
+
+void
+gateway_kill(struct gateway *g)
+{
+	int status;
+
+	g->family_count =
+	    proc_descendants(g->pid, g->family, GATEWAY_FAMILY_MAX);
+	ck_assert_msg(kill(g->pid, SIGKILL) == 0, "kill: %s", strerror(errno));
+	status = proc_wait(g->pid, GATEWAY_TIMEOUT_MS);
+	ck_assert_msg(status == 128 + SIGKILL,
+	    "srvd ended with status %d when it was killed", status);
+	g->pid = -1;
 }
 
 void

@@ -57,13 +57,13 @@ void gateway_run(struct gateway *g);
 void gateway_begin(struct gateway *g);
 bool gateway_is_ready(const struct gateway *g);
 bool gateway_settles(struct gateway *g);
-/* The master is killed, or is about to be; its workers go on. */
-void gateway_expect_killed(struct gateway *g);
 /* gateway_configure and gateway_run. */
 void gateway_start(struct gateway *g, const char *services, ...)
     printf_like(2, 3);
 
 void gateway_signal(struct gateway *g, int signal);
+/* The master dies of SIGKILL; all below it go on. */
+void gateway_kill(struct gateway *g);
 /* It ends within timeout_ms with status 0, nothing is left of it. */
 void gateway_expect_ended(struct gateway *g, int timeout_ms);
 /* Stop at once, and the above. */

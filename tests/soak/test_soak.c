@@ -266,8 +266,7 @@ kill_holder(struct soak *s)
 static void
 kill_master(struct soak *s)
 {
-	gateway_signal(&s->gateway, SIGKILL);
-	gateway_expect_killed(&s->gateway);
+	gateway_kill(&s->gateway);
 	load_run(s->load, (int)choose(s, 100));
 	gateway_run(&s->gateway);
 }
