@@ -84,7 +84,10 @@ make_body(struct body_ref *ref)
 	if (ref->body_fd < 0)
 		return ref->body_fd;
 	rc = body_map(ref->body_fd, 0, &ref->body);
+	if (rc == 0)
+		rc = board_clear_row(m->board_fd, ref->row);
 	if (rc < 0) {
+		body_unmap(&ref->body);
 		close(ref->body_fd);
 		ref->body_fd = -1;
 		return rc;

@@ -114,6 +114,20 @@ board_row(const struct board *board, uint32_t i)
 	    board_row_offset(0));
 }
 
+int
+board_clear_row(int fd, uint32_t i)
+{
+	struct board_row *row = board_map_row(fd, i);
+
+	if (row == NULL)
+		return -errno;
+	atomic_store(&row->connections, 0);
+	atomic_store(&row->shortages, 0);
+	atomic_store(&row->accepts, 0);
+	munmap(row, sizeof(*row));
+	return 0;
+}
+
 void
 board_set_live(struct board_head *head, uint32_t i, bool is_live)
 {

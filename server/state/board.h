@@ -72,6 +72,8 @@ struct board_row {
 	_Atomic uint32_t connections; /* live */
 	_Atomic uint32_t shortages;   /* bits, by enum shortage */
 	_Atomic uint64_t next_id;     /* of the connection accepted next */
+	_Atomic uint64_t accepts;     /* the generation whose sockets it has
+				       * open; 0: none */
 	_Atomic uint64_t bytes[2];    /* by enum direction */
 	_Atomic uint64_t culprits;
 	_Atomic uint64_t log_dropped;
@@ -101,6 +103,9 @@ struct board_head *board_map_head(int fd);
 struct board_row *board_map_row(int fd, uint32_t i);
 
 const struct board_row *board_row(const struct board *board, uint32_t i);
+
+/* Row i is to be another body's: nothing is live in it.  Returns 0 or -errno. */
+must_check int board_clear_row(int fd, uint32_t i);
 
 /* Row i has a body from now on; or none any more. */
 void board_set_live(struct board_head *head, uint32_t i, bool is_live);

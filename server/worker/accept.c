@@ -28,6 +28,9 @@
 #define RESUME_MS 20
 #define SHORT_MS  100
 
+/* How often it is looked whether others need us to stand in for them. */
+#define RELIEVE_MS 500
+
 /* Failures in a row until it is said that a socket has them: one may be of a
  * moment. */
 #define FAILED_SAID 3
@@ -461,6 +464,36 @@ accept_drain(struct worker *w)
 		sockets_close(w->head, n);
 	}
 	return waits;
+}
+
+/* Has a worker of the seat all its sockets? */
+static bool
+is_served(const struct worker *w, uint32_t seat)
+{
+	for (uint32_t row = seat; row < BOARD_ROWS; row += PLAN_WORKERS_MAX) {
+		if (board_is_live(w->board, row) &&
+		    atomic_load(&board_row(w->board, row)->accepts) >=
+			w->generation)
+			return true;
+	}
+	return false;
+}
+
+void
+accept_relieve(struct worker *w)
+{
+	if (w->plan == NULL || w->now_ms < w->relieve_ms)
+		return;
+	w->relieve_ms = w->now_ms + RELIEVE_MS;
+	for (uint32_t i = 0; i < BODY_EXTRAS_MAX; i++) {
+		uint32_t seat = w->head->extra_seat[i];
+
+		if (w->head->listener_fd[BODY_LISTENERS_MAX + i] == 0 ||
+		    seat >= w->plan->workers || !is_served(w, seat))
+			continue;
+		forget_socket(w, BODY_LISTENERS_MAX + i);
+		sockets_close(w->head, BODY_LISTENERS_MAX + i);
+	}
 }
 
 void

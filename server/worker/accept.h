@@ -25,6 +25,9 @@ void accept_on_event(struct worker *w, uint32_t number);
 /* Look again at sockets that were paused, if it is time to. */
 void accept_resume(struct worker *w);
 
+/* Stand in no longer for seats that have a worker again. */
+void accept_relieve(struct worker *w);
+
 /* Take what is queued, and close each socket where nobody is any more.  True
  * if somebody has to wait, for a limit or descriptors: it is to be tried again
  * when accept_resume() has found that it may go on. */

@@ -50,6 +50,7 @@ void
 drain_retire(struct worker *w)
 {
 	w->head->is_retiring = 1;
+	atomic_store(&w->row->accepts, 0);
 	accept_close(w);
 	w->is_listening = false;
 }

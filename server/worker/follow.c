@@ -301,8 +301,10 @@ apply(struct worker *w)
 {
 	w->head->watchdog_ms = w->plan->watchdog_ms;
 	levels_follow(w);
-	if (!w->is_draining)
+	if (!w->is_draining && w->head->is_retiring == 0) {
 		accept_open(w);
+		atomic_store(&w->row->accepts, w->generation);
+	}
 	review_begin(w);
 }
 

@@ -21,6 +21,15 @@ is_our_turn(const struct body_head *head, const struct plan *plan,
 	return seat >= plan->workers && seat % plan->workers == head->seat;
 }
 
+/* What we have of a seat that is to have a worker again is kept until it does
+ * (accept_relieve): with the master alone its queue could die. */
+static bool
+is_still_ours(const struct body_head *head, const struct plan *plan,
+    uint32_t seat)
+{
+	return seat < plan->workers || is_our_turn(head, plan, seat);
+}
+
 bool
 sockets_has(const struct body_head *head, const struct plan *plan, uint32_t n)
 {
@@ -29,7 +38,7 @@ sockets_has(const struct body_head *head, const struct plan *plan, uint32_t n)
 	return sockets_is_wanted(plan, number) && head->listener_fd[n] != 0 &&
 	    head->listener_born[n] == plan_listener(plan, number / 2)->born &&
 	    (n < BODY_LISTENERS_MAX ||
-		is_our_turn(head, plan,
+		is_still_ours(head, plan,
 		    head->extra_seat[n - BODY_LISTENERS_MAX]));
 }
 
@@ -46,7 +55,9 @@ sockets_are_complete(const struct body_head *head, const struct plan *plan,
 		if (n < BODY_LISTENERS_MAX && !is_here &&
 		    sockets_is_wanted(plan, n))
 			return false;
-		count += n >= BODY_LISTENERS_MAX && is_here;
+		count += n >= BODY_LISTENERS_MAX && is_here &&
+		    is_our_turn(head, plan,
+			head->extra_seat[n - BODY_LISTENERS_MAX]);
 	}
 	return count >= extras;
 }

@@ -179,6 +179,7 @@ serve(struct worker *w)
 		worker_journal(w, JOURNAL_NONE, 0);
 		review_run(w);
 		accept_resume(w);
+		accept_relieve(w);
 		scarcity_check(w);
 		orders_check(w);
 		orders_follow(w);

@@ -118,6 +118,7 @@ struct worker {
 
 	uint32_t paused;     /* listening sockets that are */
 	uint64_t resume_ms;  /* when to look at them again */
+	uint64_t relieve_ms; /* when to look at those of other seats */
 	uint64_t refused_ms; /* when unreachable backends last were */
 	uint32_t refused;    /* clients turned away since */
 	uint32_t postponed;  /* clients for whom no backend's socket could be
