@@ -275,7 +275,9 @@ send_batch(struct worker *w)
 			look_again(w, UNFIT_MS);
 		return;
 	}
+	w->give.unfit = 0;
 	rc = ask(w);
+	w->give.has_sent = rc == 0;
 	if (rc == 0 || !is_open(w))
 		return;
 	/* The kernel did not take it, so nobody has it. */
@@ -343,12 +345,14 @@ static void
 on_answer(struct worker *w, uint32_t have)
 {
 	uint32_t given = w->head->give.given;
-	bool had_batch = w->give.frozen > 0;
+	bool was_sent = w->give.has_sent;
 
+	w->give.has_sent = false;
 	w->give.phase = GIVE_ANSWERED;
 	w->give.next_ms = w->now_ms;
 	settle(w, have);
-	if (!had_batch)
+	/* A batch of our predecessor's may never have been sent. */
+	if (!was_sent)
 		return;
 	if (w->head->give.given == given) {
 		on_refused(w);

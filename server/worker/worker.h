@@ -71,6 +71,7 @@ struct give {
 	uint32_t unfit;     /* so many slots in a row were */
 	uint32_t limit;     /* connections a batch */
 	uint32_t refused;   /* batches in a row */
+	bool has_sent;      /* a batch, by this worker */
 	bool is_refused_said;
 	bool is_in_vain; /* too many */
 };

@@ -272,18 +272,32 @@ configure(struct stage *s, unsigned workers)
 	    s->bound[2], e2e_dir());
 }
 
+/* A load keeps what was ever added to it: each run has one of its own. */
+static void
+renew_load(struct stage *s)
+{
+	char path[E2E_PATH_SIZE];
+	char address[ADDR_TEXT_SIZE];
+
+	if (s->load != NULL)
+		load_free(s->load);
+	s->load = load_new();
+	(void)unlink(e2e_path(path, "streams"));
+	snprintf(address, sizeof address, "unix:%s", path);
+	load_listen(s->load, address, s->bound[2]);
+}
+
 static void
 begin(struct stage *s)
 {
 	char path[E2E_PATH_SIZE];
 	char address[ADDR_TEXT_SIZE];
 
-	s->load = load_new();
+	renew_load(s);
 	s->listen_fd[SIDE_TCP] =
 	    net_listen("127.0.0.1:0", 64, s->bound[SIDE_TCP]);
 	snprintf(address, sizeof address, "unix:%s", e2e_path(path, "back"));
 	s->listen_fd[SIDE_UNIX] = net_listen(address, 64, s->bound[SIDE_UNIX]);
-	load_listen(s->load, "127.0.0.1:0", s->bound[2]);
 	gateway_init(&s->gateway);
 	s->gateway.globals = "watchdog = 0\n";
 	s->gateway.access = e2e_path(s->access, "access.log");
@@ -403,6 +417,7 @@ try_handover(void *arg, unsigned point)
 	pid_t remains;
 
 	gateway_expect_successor(&s->gateway, 1, 0);
+	renew_load(s);
 	open_all(s);
 	ck_assert_int_gt(gateway_number(&s->gateway, "workers/1/connections"),
 	    0);
