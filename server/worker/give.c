@@ -373,14 +373,14 @@ give_on_event(struct worker *w)
 
 	for (int i = 0; i < MESSAGES_A_TURN && is_open(w); i++) {
 		rc = transfer_receive(w->head->give.fd, &answer);
-		if (rc == -EAGAIN)
-			return;
-		if (rc != 1) {
-			/* What can't be understood answers nothing. */
-			if (rc != -EPROTO && rc != -EMFILE)
-				end_early(w);
+		if (rc == 0)
+			end_early(w);
+		/* What can't be understood answers nothing; and an error is
+		 * no end (D1). */
+		if (rc == -EPROTO || rc == -EMFILE)
 			continue;
-		}
+		if (rc != 1)
+			return;
 		transfer_close_fds(&answer);
 		if (answer.head.type != TRANSFER_HAVE)
 			continue;
@@ -431,7 +431,7 @@ give_begin(struct worker *w, uint64_t transfer, uint32_t count, int fd)
 	/* The master means to have no other: that one ends soon. */
 	if (give_is_refused(w, transfer))
 		give->left = 0;
-	if (give->transfer != 0 || transfer <= give->over)
+	if (give->transfer != 0 || transfer == give->over)
 		return false;
 	*give = (struct body_give){
 	    .fd = fd,

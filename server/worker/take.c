@@ -69,7 +69,7 @@ take_begin(struct worker *w, uint64_t transfer, int fd)
 	 * if not been read. */
 	if (take->transfer != 0 && take->transfer != transfer)
 		take_on_event(w);
-	if (take->transfer != 0 || transfer <= take->over)
+	if (take->transfer != 0 || transfer == take->over)
 		return false;
 	take->batch = 0;
 	take->fd = fd;
