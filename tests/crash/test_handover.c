@@ -14,6 +14,7 @@
 
 #include "access_log.h"
 #include "backend.h"
+#include "brood.h"
 #include "gateway.h"
 #include "harness.h"
 #include "killer.h"
@@ -24,8 +25,10 @@
 #include "proc.h"
 #include "reloads.h"
 
-#define QUICK_STOPS 30U
-#define SETTLE_MS   20000
+#define QUICK_STOPS  30U
+#define QUICK_SWEEPS 6U
+#define DEATHS       4U /* that a sweep follows upon */
+#define SETTLE_MS    20000
 
 /* More than the socket buffers on the way take while nobody reads. */
 #define FULL_BYTES  (8U << 20)
@@ -60,6 +63,7 @@ struct stage {
 	char echo[2][ADDR_TEXT_SIZE];
 	int listen_fd[2];
 	unsigned victim; /* seat of the worker that is killed */
+	unsigned first;  /* stop of its death, where its successor dies too */
 	int sockets;     /* of the body that remains, when nobody is there */
 	size_t made;
 };
@@ -409,9 +413,8 @@ expect_sound(struct stage *s)
 }
 
 static struct points_trial
-try_handover(void *arg, unsigned point)
+hand_over(struct stage *s, unsigned point)
 {
-	struct stage *s = arg;
 	struct points_trial trial;
 	struct killer killer;
 	pid_t remains;
@@ -435,6 +438,28 @@ try_handover(void *arg, unsigned point)
 	return trial;
 }
 
+static struct points_trial
+try_handover(void *arg, unsigned point)
+{
+	return hand_over(arg, point);
+}
+
+/* The successor is killed before its sweep is over. */
+static struct points_trial
+try_sweep(void *arg, unsigned point)
+{
+	struct stage *s = arg;
+	struct points_trial trial;
+	struct brood brood;
+
+	brood_arm(&brood, gateway_holder(&s->gateway, s->victim),
+	    BROOD_OF_HOLDER, point);
+	(void)hand_over(s, s->first);
+	trial.has_killed = brood_disarm(&brood);
+	trial.seen = brood.seen;
+	return trial;
+}
+
 static void
 enumerate(const char *name, unsigned victim)
 {
@@ -444,6 +469,26 @@ enumerate(const char *name, unsigned victim)
 		return;
 	begin(&stage);
 	(void)points_try_all(name, try_handover, &stage, QUICK_STOPS, 0);
+	stop(&stage);
+}
+
+static void
+enumerate_sweeps(const char *name, unsigned victim)
+{
+	struct stage stage = {.victim = victim};
+	unsigned stops;
+	char text[96];
+
+	if (!killer_can_trace())
+		return;
+	begin(&stage);
+	stops = hand_over(&stage, KILLER_NEVER).seen;
+	for (unsigned i = 1; i <= DEATHS; i++) {
+		stage.first = stops * i / (DEATHS + 1);
+		snprintf(text, sizeof text, "%s, sweep after stop %u", name,
+		    stage.first);
+		(void)points_try_all(text, try_sweep, &stage, QUICK_SWEEPS, i);
+	}
 	stop(&stage);
 }
 
@@ -459,4 +504,16 @@ START_TEST(taker)
 }
 END_TEST
 
-E2E_MAIN("crash.handover", giver, taker)
+START_TEST(giver_twice)
+{
+	enumerate_sweeps("hand-over, giver", 1);
+}
+END_TEST
+
+START_TEST(taker_twice)
+{
+	enumerate_sweeps("hand-over, taker", 0);
+}
+END_TEST
+
+E2E_MAIN("crash.handover", giver, taker, giver_twice, taker_twice)
