@@ -133,9 +133,15 @@ START_TEST(reloads_done_and_refused)
 	check("Reload", NULL, "ConfigInvalid");
 	check("GetStatus", NULL, "");
 	gateway.globals = "drain_timeout = 7s\n";
-	gateway.workers = 1;
+	gateway.control_keys = "mode = 600";
 	gateway_configure(&gateway, KEPT);
 	check("Reload", NULL, "ReloadFailed");
+	gateway.control_keys = "";
+	gateway.workers = 1;
+	gateway_configure(&gateway, KEPT);
+	check("Reload", NULL, "");
+	check("GetStatus", NULL, "");
+	check("Rebalance", NULL, "");
 	gateway.workers = 3;
 	gateway_configure(&gateway,
 	    KEPT "service new {\n	listen = {\"127.0.0.1:0\"}\n" ECHO);

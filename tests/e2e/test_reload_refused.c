@@ -245,12 +245,6 @@ START_TEST(what_needs_a_restart)
 
 	fixture_start(&f);
 	other = f.gateway;
-	other.workers = 1;
-	gateway_configure(&other, SERVICE);
-	reload_expect_refused(&f.gateway, "ReloadFailed", "worker");
-	reload_expect_refused(&f.gateway, "ReloadFailed", "restart");
-
-	other = f.gateway;
 	e2e_path(other.control, "another.sock");
 	gateway_configure(&other, SERVICE);
 	reload_expect_refused(&f.gateway, "ReloadFailed", "control");
