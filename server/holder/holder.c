@@ -131,6 +131,13 @@ record_death(struct holder *h, const siginfo_t *info)
 	struct body_head *head = h->body.head;
 	struct body_death *death = &head->death;
 
+	/* That is none: what is known of the last one remains. */
+	if (info->si_code == CLD_EXITED &&
+	    info->si_status == WORKER_EXIT_DONE) {
+		atomic_store(&head->worker_pid, 0);
+		atomic_store(&head->is_done, 1);
+		return;
+	}
 	death->at_us = clock_epoch_us();
 	death->status = info->si_status;
 	death->culprit = 0;

@@ -295,7 +295,10 @@ end_body(struct body_ref *ref)
 	bool was_lost;
 
 	deaths_note(ref);
-	was_lost = ref->is_lost || ref->deaths == before;
+	deaths_look(ref);
+	was_lost = ref->is_lost ||
+	    (ref->deaths == before &&
+		atomic_load(&ref->body.head->is_done) == 0);
 	ref->first_id = next_first_id(ref);
 	handover_on_body_end(ref);
 	drop_body(ref);

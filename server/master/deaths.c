@@ -33,13 +33,6 @@ deaths_cause(const struct body_ref *ref)
 	return cause_word(ref->death.cause);
 }
 
-/* It ended as it was told to: no death. */
-static bool
-has_retired(const struct body_death *death)
-{
-	return death->cause == DEATH_EXIT && death->status == WORKER_EXIT_DONE;
-}
-
 static void
 say_death(struct body_ref *ref)
 {
@@ -83,7 +76,6 @@ void
 deaths_note(struct body_ref *ref)
 {
 	const struct body_head *head = ref->body.head;
-	struct body_death death;
 	uint32_t deaths;
 	uint32_t died;
 
@@ -94,11 +86,8 @@ deaths_note(struct body_ref *ref)
 	if (died == 0)
 		return;
 	ref->deaths = deaths;
-	memcpy(&death, &head->death, sizeof(death));
-	if (has_retired(&death))
-		return;
-	ref->death = death;
-	if (death.cause == DEATH_SIGNAL)
+	memcpy(&ref->death, &head->death, sizeof(ref->death));
+	if (ref->death.cause == DEATH_SIGNAL)
 		ref->is_faulted = true;
 	if (ref->death.status < 0 || ref->death.status > 255)
 		ref->death.status = 0;
@@ -114,6 +103,6 @@ deaths_look(struct body_ref *ref)
 		return;
 	if (ref->worker_pid == 0)
 		deaths_note(ref);
-	else if (ref->has_death && ref->deaths != 0)
+	if (ref->has_death && ref->deaths != 0)
 		ref->death.culprit = ref->body.head->death.culprit;
 }

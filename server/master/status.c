@@ -174,11 +174,12 @@ tell_death(const struct body_ref *ref, struct worker_status *status)
 static void
 add_seat(const struct body_ref *ref, struct worker_status *status)
 {
-	const struct body_ref *partner =
-	    bodies_partner(&ref->master->bodies, ref);
-	bool is_later = partner->has_death &&
-	    (!ref->has_death || partner->death.at_us > ref->death.at_us);
+	struct body_ref *partner = bodies_partner(&ref->master->bodies, ref);
+	bool is_later;
 
+	deaths_look(partner);
+	is_later = partner->has_death &&
+	    (!ref->has_death || partner->death.at_us > ref->death.at_us);
 	status->accepted = sum(accepted_of(ref), accepted_of(partner));
 	status->respawns = ref->respawns + partner->respawns;
 	tell_death(is_later ? partner : ref, status);

@@ -180,6 +180,7 @@ struct body_head {
 	/* The holder's. */
 	_Atomic uint32_t worker_pid;
 	_Atomic uint32_t deaths;
+	_Atomic uint32_t is_done;        /* it ended as it was told to */
 	struct body_death death;         /* the last one */
 	_Atomic uint32_t watchdog_fired; /* set before the kill */
 
