@@ -157,6 +157,11 @@ edit(struct plan *plan, enum kit_content content)
 		drop_backend_a(plan);
 }
 
+/* Of plans that are made from here on; 0: as compiled. */
+static uint32_t plans_workers;
+/* Sockets of other seats that come with the plans that are sent. */
+static uint32_t plans_extras;
+
 /* A memfd with a plan of that generation; new's listener was born in it. */
 static inline int
 plans_make(uint64_t generation, enum kit_content content)
@@ -172,6 +177,8 @@ plans_make(uint64_t generation, enum kit_content content)
 	memcpy(plan, kit_all, kit_all->length);
 	plan->generation = generation;
 	plan->watchdog_ms = 1000 * generation;
+	if (plans_workers != 0)
+		plan->workers = plans_workers;
 	edit_listener(plan, KIT_LISTENER_NEW)->born = generation;
 	edit(plan, content);
 	CHILD_CHECK(plan_check(plan, plan->length, &why) == 0);
@@ -189,6 +196,7 @@ send_plan(uint64_t generation, enum kit_content content)
 {
 	channel_init(&sent, CHANNEL_PLAN);
 	sent.generation = generation;
+	sent.count = plans_extras;
 	passed.fds[0] = plans_make(generation, content);
 	passed.fds_count = 1;
 	follow_take_plan(&kit.w, &sent, &passed);
@@ -197,19 +205,26 @@ send_plan(uint64_t generation, enum kit_content content)
 
 /* True if it was taken; else it is closed. */
 static inline bool
-send_socket(uint64_t generation, uint32_t listener, int fd)
+send_member(uint64_t generation, uint32_t listener, uint32_t seat, int fd)
 {
 	bool is_taken;
 
 	channel_init(&sent, CHANNEL_LISTENERS);
 	sent.generation = generation;
 	sent.first = 2 * listener;
+	sent.seat = seat;
 	passed.fds[0] = fd;
 	passed.fds_count = 1;
 	(void)!follow_take_sockets(&kit.w, &sent, &passed);
 	is_taken = passed.fds_count == 0;
 	channel_close_fds(&passed, 0);
 	return is_taken;
+}
+
+static inline bool
+send_socket(uint64_t generation, uint32_t listener, int fd)
+{
+	return send_member(generation, listener, 0, fd);
 }
 
 static char kit_why[CHANNEL_TEXT_MAX];
