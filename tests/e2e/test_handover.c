@@ -178,7 +178,7 @@ expect_all_accepted(const struct fixture *f)
 	}
 }
 
-START_TEST(fewer_workers_and_more)
+START_TEST(fewer_and_more_workers)
 {
 	static const unsigned counts[] = {1, 3, 2, 4, 1, 2};
 	struct fixture f;
@@ -243,7 +243,7 @@ sum_of(const struct gateway *g, const char *key)
 	return sum;
 }
 
-START_TEST(holders_are_killed_under_traffic)
+START_TEST(holders_killed_under_traffic)
 {
 	struct fixture f;
 
@@ -319,7 +319,7 @@ rebalance(const struct gateway *g)
 	return count;
 }
 
-START_TEST(connections_are_evened_out)
+START_TEST(rebalance_evens_out)
 {
 	struct fixture f;
 	int64_t least = IDLE;
@@ -355,7 +355,7 @@ START_TEST(connections_are_evened_out)
 }
 END_TEST
 
-E2E_MAIN("handover", fewer_workers_and_more,
+E2E_MAIN("handover", fewer_and_more_workers,
     a_listener_is_removed_with_sockets_of_other_seats,
-    holders_are_killed_under_traffic, a_crashed_worker_gets_a_fresh_body,
-    connections_are_evened_out)
+    holders_killed_under_traffic, a_crashed_worker_gets_a_fresh_body,
+    rebalance_evens_out)
