@@ -33,12 +33,19 @@ void
 access_begin(const struct body_ref *ref)
 {
 	atomic_store(tail_of(ref), 0);
+	board_set_unread(ref->master->board_head, ref->row, false);
+}
+
+static bool
+is_readable(const struct body_ref *ref)
+{
+	return !board_is_unread(ref->master->board_head, ref->row);
 }
 
 void
 access_give_up(const struct body_ref *ref)
 {
-	atomic_store(tail_of(ref), BOARD_ACCESS_NEVER);
+	board_set_unread(ref->master->board_head, ref->row, true);
 }
 
 /* So many bytes from a place of the ring. */
@@ -110,7 +117,7 @@ take_chunk(const struct body_ref *ref)
 	size_t good;
 	size_t used;
 
-	if (head == from || from == BOARD_ACCESS_NEVER)
+	if (head == from)
 		return false;
 	length = head - from < CHUNK_SIZE ? (size_t)(head - from) : CHUNK_SIZE;
 	if (head - from > BODY_ACCESS_SIZE) {
@@ -137,7 +144,7 @@ take_chunk(const struct body_ref *ref)
 static bool
 take(const struct body_ref *ref, unsigned chunks)
 {
-	while (chunks > 0 && take_chunk(ref))
+	while (chunks > 0 && is_readable(ref) && take_chunk(ref))
 		chunks--;
 	return chunks == 0;
 }
@@ -164,10 +171,9 @@ access_wake(struct body_ref *ref)
 void
 access_check(struct body_ref *ref)
 {
-	uint64_t tail = atomic_load(tail_of(ref));
-
-	if (tail != BOARD_ACCESS_NEVER &&
-	    tail != atomic_load(&ref->body.head->access_head))
+	if (is_readable(ref) &&
+	    atomic_load(&ref->body.head->access_head) !=
+		atomic_load(tail_of(ref)))
 		access_wake(ref);
 }
 

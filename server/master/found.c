@@ -34,7 +34,6 @@ look(int fd, struct found_socket *socket)
 
 	if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) ||
 	    option_of(fd, SO_TYPE) != SOCK_STREAM ||
-	    option_of(fd, SO_ACCEPTCONN) != 1 ||
 	    getsockname(fd, (struct sockaddr *)&ss, &length) < 0)
 		return -EPROTO;
 	addr_from_sockaddr(&socket->addr, (struct sockaddr *)&ss, length);
@@ -65,10 +64,12 @@ found_add(struct found *found, int fd, const struct found_socket *as)
 {
 	struct found_socket socket = *as;
 	int rc = look(fd, &socket);
+	/* One that nobody has begun to accept on is not worth keeping. */
+	bool is_wanted = rc == 0 && option_of(fd, SO_ACCEPTCONN) == 1;
 
-	if (rc == 0)
+	if (is_wanted)
 		rc = make_room(found);
-	if (rc < 0) {
+	if (rc < 0 || !is_wanted) {
 		close(fd);
 		return rc;
 	}

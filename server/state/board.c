@@ -141,6 +141,17 @@ board_set_live(struct board_head *head, uint32_t i, bool is_live)
 	}
 }
 
+void
+board_set_unread(struct board_head *head, uint32_t i, bool is_unread)
+{
+	uint64_t bit = UINT64_C(1) << i % 64;
+
+	if (is_unread)
+		atomic_fetch_or(&head->unread[i / 64], bit);
+	else
+		atomic_fetch_and(&head->unread[i / 64], ~bit);
+}
+
 static bool
 has_bit(const _Atomic uint64_t *words, uint32_t i)
 {
@@ -153,6 +164,12 @@ bool
 board_is_live(const struct board *board, uint32_t i)
 {
 	return has_bit(board->head->live, i);
+}
+
+bool
+board_is_unread(const struct board_head *head, uint32_t i)
+{
+	return has_bit(head->unread, i);
 }
 
 bool

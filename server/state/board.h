@@ -24,7 +24,7 @@
 #include "server/state/plan.h"
 
 #define BOARD_MAGIC   0x6472616f62767273ULL /* "srvboard" */
-#define BOARD_VERSION 1
+#define BOARD_VERSION 2
 /* Two for each seat: a body and the one that takes its place live side by
  * side for a while. */
 #define BOARD_ROWS (2 * PLAN_WORKERS_MAX)
@@ -36,8 +36,6 @@ struct board_base {
 	_Atomic uint64_t failed; /* of a service: refused */
 };
 
-#define BOARD_ACCESS_NEVER UINT64_MAX
-
 struct board_head {
 	uint64_t magic;
 	uint32_t version;
@@ -47,8 +45,9 @@ struct board_head {
 	/* Bits, by row: there is a body; there was one ever. */
 	_Atomic uint64_t live[BOARD_ROWS / 64];
 	_Atomic uint64_t used[BOARD_ROWS / 64];
-	/* Of row i's access ring: what the master has taken (body.h), or
-	 * BOARD_ACCESS_NEVER: it can't. */
+	/* Its access lines are taken by nobody: another version's. */
+	_Atomic uint64_t unread[BOARD_ROWS / 64];
+	/* Of row i's access ring: what the master has taken (body.h). */
 	_Atomic uint64_t access_tail[BOARD_ROWS];
 	struct board_base services[PLAN_SERVICES_MAX];
 	struct board_base backends[PLAN_BACKENDS_MAX];
@@ -110,6 +109,10 @@ must_check int board_clear_row(int fd, uint32_t i);
 /* Row i has a body from now on; or none any more. */
 void board_set_live(struct board_head *head, uint32_t i, bool is_live);
 
+/* Nobody takes row i's access lines; or somebody does. */
+void board_set_unread(struct board_head *head, uint32_t i, bool is_unread);
+
+bool board_is_unread(const struct board_head *head, uint32_t i);
 bool board_is_live(const struct board *board, uint32_t i);
 bool board_was_used(const struct board *board, uint32_t i);
 

@@ -275,10 +275,8 @@ taken_by_master(const struct worker *w)
 bool
 access_is_taken(const struct worker *w)
 {
-	uint64_t taken = taken_by_master(w);
-
-	return taken == BOARD_ACCESS_NEVER ||
-	    taken == atomic_load(&w->head->access_head);
+	return board_is_unread(w->board->head, w->head->row) ||
+	    taken_by_master(w) == atomic_load(&w->head->access_head);
 }
 
 /* Only when there was nothing: the master takes all that it then finds. */
