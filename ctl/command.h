@@ -98,6 +98,7 @@ verb_fn verb_rebalance;
 verb_fn verb_reload;
 verb_fn verb_status;
 verb_fn verb_stop;
+verb_fn verb_upgrade;
 
 /* Read the command line and do what it says. */
 enum ctl_exit command_run(int argc, char **argv);

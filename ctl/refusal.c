@@ -66,6 +66,24 @@ print_reload_failed(const json_t *parameters, FILE *out)
 		unchanged_print(out);
 }
 
+static void
+print_upgrade_failed(const json_t *parameters, FILE *out)
+{
+	fputs("srvctl: the upgrade failed (", out);
+	text_put(out, json_text_of(parameters, "stage"));
+	fputs("): ", out);
+	text_put(out, json_text_of(parameters, "message"));
+	fputc('\n', out);
+	if (is_stopped(parameters))
+		fputs("srvctl: nothing was changed\n", out);
+	else if (json_text_is(parameters, "stage", "start"))
+		fputs("srvctl: the gateway's master has ended; its workers go "
+		      "on until srvd is started again\n",
+		    out);
+	else
+		unchanged_print(out);
+}
+
 /* clang-format off */
 static const struct error_row {
 	const char *name;
@@ -83,12 +101,14 @@ static const struct error_row {
 	{ OURS("ReopenFailed"),
 	  "a log file stays as it was", "message", CTL_REFUSED, NULL },
 	{ OURS("Busy"),
-	  "the same is under way already, or the gateway is stopping: try "
-	  "again in a moment", NULL, CTL_REFUSED, NULL },
+	  "the same or an upgrade is under way already, or the gateway is "
+	  "stopping: try again in a moment", NULL, CTL_REFUSED, NULL },
 	{ OURS("ConfigInvalid"),
 	  NULL, NULL, CTL_REFUSED, print_config_invalid },
 	{ OURS("ReloadFailed"),
 	  NULL, NULL, CTL_REFUSED, print_reload_failed },
+	{ OURS("UpgradeFailed"),
+	  NULL, NULL, CTL_REFUSED, print_upgrade_failed },
 	{ VARLINK("InterfaceNotFound"),
 	  "the gateway has no such interface", "interface", CTL_REFUSED, NULL },
 	{ VARLINK("MethodNotFound"),
@@ -122,8 +142,9 @@ refusal_status(const char *error, const json_t *parameters)
 {
 	const struct error_row *row = error_find(error);
 
-	if (row != NULL && row->print == print_reload_failed &&
-	    is_stopped(parameters))
+	if (row != NULL && is_stopped(parameters) &&
+	    (row->print == print_reload_failed ||
+		row->print == print_upgrade_failed))
 		return CTL_STOPPING;
 	return row == NULL ? CTL_REFUSED : row->status;
 }

@@ -9,6 +9,8 @@
 #define TIMEOUT_S 10
 /* Reading the files may take 30 s, preparing 2 s, following 5 s. */
 #define RELOAD_TIMEOUT_S 45
+/* The check may take 10 s, the hand-over 30 s. */
+#define UPGRADE_TIMEOUT_S 60
 
 const struct verb verbs_table[] = {
     {
@@ -96,6 +98,24 @@ const struct verb verbs_table[] = {
 	.run = verb_stop,
     },
     {
+	.name = "upgrade",
+	.arguments = "[PROGRAM]",
+	.summary = "put another srvd in the place of the one that runs",
+	.text = "PROGRAM is an absolute path; without it, the file that the "
+		"gateway was\n"
+		"started from, as it is now.  The new program checks the "
+		"configuration first;\n"
+		"then it takes over the process, and every connection goes "
+		"on.  Answers when\n"
+		"that is done.  If anything is wrong before, nothing changes "
+		"and the exit\n"
+		"status is 1 (5: it is stopping).\n",
+	.most = 1,
+	.options = OPTIONS_GATEWAY,
+	.timeout_s = UPGRADE_TIMEOUT_S,
+	.run = verb_upgrade,
+    },
+    {
 	.name = "check",
 	.arguments = "[FILE]",
 	.summary = "check a configuration, changing nothing",
@@ -113,7 +133,7 @@ const struct verb verbs_table[] = {
 	.least = 1,
 	.most = 2,
 	.options = OPTIONS_GATEWAY,
-	.timeout_s = RELOAD_TIMEOUT_S,
+	.timeout_s = UPGRADE_TIMEOUT_S,
 	.run = verb_call,
     },
 };

@@ -14,14 +14,19 @@
 #include "common/version.h"
 #include "server/config/config.h"
 #include "server/holder/holder.h"
+#include "server/master/launch.h"
 #include "server/master/master.h"
 #include "server/worker/worker.h"
 
 #define EXIT_USAGE 2
 
+/* An option without a letter. */
+#define OPTION_CHECK_UPGRADE 256
+
 enum action {
 	ACTION_SERVE,
-	ACTION_CHECK
+	ACTION_CHECK,
+	ACTION_CHECK_UPGRADE
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -72,15 +77,7 @@ check(const struct master_options *options)
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	request.nofile = limit.rlim_max;
 	config_load(&request, &result);
-	for (size_t i = 0; i < result.errors_count; i++) {
-		const struct config_error *e = &result.errors[i];
-
-		if (e->line != 0)
-			(void)fprintf(stderr, "%s:%u: %s\n", e->file, e->line,
-			    e->message);
-		else
-			(void)fprintf(stderr, "%s: %s\n", e->file, e->message);
-	}
+	config_say_errors(&result, stderr);
 	if (result.plan == NULL ||
 	    (options->verbose > 0 && config_print(result.plan, stdout) < 0))
 		status = EXIT_FAILURE;
@@ -102,6 +99,8 @@ read_options(int argc, char **argv, struct master_options *options,
 	    {"check", no_argument, NULL, 'n'},
 	    {"version", no_argument, NULL, 'V'},
 	    {"help", no_argument, NULL, 'h'},
+	    /* Of one srvd to another, see srvd(8), Upgrade. */
+	    {&LAUNCH_OPTION[2], no_argument, NULL, OPTION_CHECK_UPGRADE},
 	    {NULL, 0, NULL, 0},
 	};
 	int option;
@@ -120,6 +119,9 @@ read_options(int argc, char **argv, struct master_options *options,
 			break;
 		case 'n':
 			*action = ACTION_CHECK;
+			break;
+		case OPTION_CHECK_UPGRADE:
+			*action = ACTION_CHECK_UPGRADE;
 			break;
 		case 'V':
 			(void)puts("srvd " SRVD_VERSION);
@@ -150,7 +152,11 @@ keep_path(struct master_options *options)
 int
 main(int argc, char **argv)
 {
-	struct master_options options = {.config_path = SRVD_CONFIG_FILE};
+	struct launch launch;
+	struct master_options options = {
+	    .config_path = SRVD_CONFIG_FILE,
+	    .launch = &launch,
+	};
 	enum action action = ACTION_SERVE;
 	int status;
 
@@ -162,9 +168,11 @@ main(int argc, char **argv)
 	status = read_options(argc, argv, &options, &action);
 	if (status >= 0)
 		return status;
-	if (keep_path(&options) < 0)
+	if (keep_path(&options) < 0 || launch_keep(&launch, argv) < 0)
 		return EXIT_FAILURE;
 	if (action == ACTION_CHECK)
 		return check(&options);
+	if (action == ACTION_CHECK_UPGRADE)
+		return master_check_upgrade(&options);
 	return master_run(&options);
 }

@@ -310,3 +310,17 @@ config_load(const struct config_request *request, struct config_result *result)
 	(void)answer_add_error(result, request->path, 0, why);
 	return error;
 }
+
+void
+config_say_errors(const struct config_result *result, FILE *out)
+{
+	for (size_t i = 0; i < result->errors_count; i++) {
+		const struct config_error *e = &result->errors[i];
+
+		if (e->line != 0)
+			(void)fprintf(out, "%s:%u: %s\n", e->file, e->line,
+			    e->message);
+		else
+			(void)fprintf(out, "%s: %s\n", e->file, e->message);
+	}
+}

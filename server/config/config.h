@@ -124,6 +124,9 @@ void config_abandon(struct config_child *child);
 int config_load(const struct config_request *request,
     struct config_result *result);
 
+/* Every error of a result on a line of its own, "FILE:LINE: message". */
+void config_say_errors(const struct config_result *result, FILE *out);
+
 /* The effective configuration as text that compiles to an equal plan. */
 must_check int config_print(const struct plan *plan, FILE *out);
 

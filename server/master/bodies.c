@@ -24,6 +24,7 @@
 #include "server/master/process.h"
 #include "server/master/reload.h"
 #include "server/master/spawn.h"
+#include "server/master/upgrade.h"
 
 #define CHECK_MS       1000
 #define DELAY_FIRST_MS 10
@@ -303,6 +304,7 @@ end_body(struct body_ref *ref)
 	handover_on_body_end(ref);
 	drop_body(ref);
 	closing_on_body_end(ref);
+	upgrade_on_worker(m);
 	if (m->phase != MASTER_SERVING) {
 		look_whether_all_ended(m);
 		return;
@@ -365,6 +367,18 @@ find_holder(struct master *m, pid_t pid)
 	return NULL;
 }
 
+static pid_t
+reap_next(struct master *m, int *status)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	    info.si_pid == 0)
+		return 0;
+	upgrade_before_reap(m, info.si_pid);
+	return waitpid(info.si_pid, status, 0);
+}
+
 void
 bodies_reap(struct master *m)
 {
@@ -374,12 +388,12 @@ bodies_reap(struct master *m)
 
 	/* Others than these are workers that lost their holder: their pidfds
 	 * tell what is to be known. */
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = reap_next(m, &status)) > 0) {
 		ref = find_holder(m, pid);
 		if (ref != NULL)
 			bodies_on_holder_end(ref);
-		else
-			(void)reload_on_child(m, pid, status);
+		else if (!reload_on_child(m, pid, status))
+			(void)upgrade_on_child(m, pid, status);
 	}
 }
 

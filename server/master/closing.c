@@ -7,6 +7,7 @@
 #include "server/master/courier.h"
 #include "server/master/master.h"
 #include "server/master/outbox.h"
+#include "server/master/upgrade.h"
 
 #define CLOSING_MS 5000
 
@@ -50,7 +51,8 @@ closing_begin(struct master *m, const struct filter *filter, bool reset,
 {
 	struct closing_round *closing = &m->closing;
 
-	if (closing->is_open || m->phase != MASTER_SERVING)
+	if (closing->is_open || upgrade_is_busy(m) ||
+	    m->phase != MASTER_SERVING)
 		return -EBUSY;
 	*closing = (struct closing_round){
 	    .request = closing->request + 1,

@@ -36,7 +36,7 @@ struct closing_round {
 /*
  * Begin.  done(arg) is called once, later, from the loop: when all workers
  * have answered, or after 5 s with what is known by then.  Returns 0, or
- * -EBUSY while another one is under way or the gateway stops.
+ * -EBUSY while another one or an upgrade is under way, or the gateway stops.
  */
 must_check int closing_begin(struct master *m, const struct filter *filter,
     bool reset, closing_done_fn *done, void *arg);

@@ -358,6 +358,12 @@ control_open(struct master *m, struct control **control, char *why,
 	    why_size);
 }
 
+struct call *
+control_adopt(struct control *control, int fd, bool is_last)
+{
+	return control_clients_adopt(&control->clients, fd, is_last);
+}
+
 void
 control_close(struct control *control)
 {

@@ -7,11 +7,13 @@
 #ifndef SRVD_MASTER_CONTROL_H
 #define SRVD_MASTER_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/attr.h"
 
+struct call;
 struct control;
 struct master;
 
@@ -42,6 +44,14 @@ must_check int control_open(struct master *m, struct control **control,
 must_check int control_open_limited(struct master *m,
     const struct control_limits *limits, struct control **control, char *why,
     size_t why_size);
+
+/*
+ * Take over a connected client from the program before.  It has a call open,
+ * which is answered later as a deferred one; with is_last it is dropped after
+ * that.  Returns the call, or NULL with fd closed.
+ */
+must_check struct call *control_adopt(struct control *control, int fd,
+    bool is_last);
 
 /* Take no more calls, drop the clients and remove the socket's file, if it is
  * still ours.  NULL is ignored. */

@@ -398,6 +398,43 @@ control_clients_admit(struct control_clients *clients, int fd)
 	clients->refused = true;
 }
 
+struct call *
+control_clients_adopt(struct control_clients *clients, int fd, bool is_last)
+{
+	struct control_peer peer;
+	struct control_client *client;
+	int error = control_peer_look(fd,
+	    master_plan(clients->m)->control.admin.id, &peer);
+
+	if (error == 0)
+		error = client_new(clients, fd, &peer);
+	if (error < 0) {
+		(void)close(fd);
+		return NULL;
+	}
+	client = TAILQ_LAST(&clients->list, control_clients_list);
+	client->call_open = true;
+	client->ending = is_last;
+	client->call = (struct call){
+	    .m = clients->m,
+	    .wake = client_on_wake,
+	    .wake_arg = client,
+	};
+	if (client_wait(client, false) == 0)
+		return &client->call;
+	client_close(client);
+	return NULL;
+}
+
+int
+control_client_fd(const struct call *call, bool *is_last)
+{
+	const struct control_client *client = call->wake_arg;
+
+	*is_last = frame_has_bytes(&client->frame);
+	return client->watch.fd;
+}
+
 void
 control_clients_init(struct control_clients *clients, struct master *m,
     const struct control_limits *limits)

@@ -23,6 +23,7 @@
 #include "common/attr.h"
 #include "server/master/control.h"
 
+struct call;
 struct control_client;
 struct loop;
 TAILQ_HEAD(control_clients_list, control_client);
@@ -44,5 +45,13 @@ void control_clients_release(struct control_clients *clients);
 
 /* Take over the connected socket fd, or close it if there is no place. */
 void control_clients_admit(struct control_clients *clients, int fd);
+
+/* See control_adopt(). */
+must_check struct call *control_clients_adopt(struct control_clients *clients,
+    int fd, bool is_last);
+
+/* The descriptor of a call's client; *is_last: calls behind it were read
+ * already, and would be lost with this process. */
+must_check int control_client_fd(const struct call *call, bool *is_last);
 
 #endif

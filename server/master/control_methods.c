@@ -129,6 +129,7 @@ static const struct method methods[] = {
 	  method_set_log_level },
 	{ "ReopenLogs",       ACCESS_CHANGE,      false,   method_reopen_logs },
 	{ "Stop",             ACCESS_CHANGE,      false,   method_stop },
+	{ "Upgrade",          ACCESS_CHANGE,      false,   control_upgrade },
 };
 /* clang-format on */
 

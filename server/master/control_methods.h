@@ -62,6 +62,7 @@ method_fn control_list_connections;
 method_fn control_close_connections;
 method_fn control_rebalance;
 method_fn control_reload;
+method_fn control_upgrade;
 
 /* The parameters of GetStatus' reply, of all services if service is NULL;
  * NULL: out of memory. */

@@ -22,6 +22,7 @@
 #include "server/master/outbox.h"
 #include "server/master/process.h"
 #include "server/master/reload.h"
+#include "server/master/upgrade.h"
 #include "server/state/channel.h"
 
 #define MESSAGES_A_ROUND 64
@@ -173,6 +174,7 @@ on_follows(struct body_ref *ref, uint64_t generation)
 {
 	ref->follows = generation;
 	notify_on_worker(ref->master);
+	upgrade_on_worker(ref->master);
 	reload_on_worker(ref->master);
 	handover_wake(ref->master);
 }

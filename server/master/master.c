@@ -29,6 +29,7 @@
 #include "server/master/reload.h"
 #include "server/master/status.h"
 #include "server/master/takeover.h"
+#include "server/master/upgrade.h"
 #include "server/state/channel.h"
 #include "server/state/shm.h"
 
@@ -78,6 +79,7 @@ master_stop(struct master *m, uint64_t drain_ms)
 	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
 	m->phase = phase;
 	notify_stopping(m);
+	upgrade_stop(m);
 	reload_stop(m);
 	rebalance_stop(m);
 	loop_timer_set(m->loop, &m->stop_timer,
@@ -393,6 +395,8 @@ open_all(struct master *m, const struct master_options *options, char *why,
 	int rc = loop_new(&m->loop);
 
 	if (rc == 0)
+		rc = upgrade_open(m);
+	if (rc == 0)
 		rc = notify_open(m);
 	if (rc == 0)
 		rc = activation_open(&m->passed, why, why_size);
@@ -422,12 +426,15 @@ open_all(struct master *m, const struct master_options *options, char *why,
 	if (rc < 0)
 		(void)snprintf(why, why_size,
 		    "cannot watch over the workers: %s", strerror(-rc));
+	else
+		upgrade_resume(m);
 	return rc;
 }
 
 static void
 close_all(struct master *m)
 {
+	upgrade_close(m);
 	reload_close(m);
 	bodies_release(m);
 	if (m->control != NULL)
@@ -496,6 +503,7 @@ static void
 say_failure(struct master *m, const char *why)
 {
 	notify_failed(m, why);
+	upgrade_failed(m, why);
 	log_error("srvd can't start: %s", why);
 	if (!logger_is_stderr())
 		(void)fprintf(stderr, "srvd can't start: %s\n", why);
@@ -510,6 +518,7 @@ master_run(const struct master_options *options)
 	    .board_fd = -1,
 	    .board_read_fd = -1,
 	    .config_path = options->config_path,
+	    .launch = options->launch,
 	    .nofile = raise_nofile(),
 	    .drops = geteuid() == 0,
 	    .started_ms = clock_monotonic_ms(),

@@ -22,11 +22,14 @@
 #include "server/state/board.h"
 #include "server/state/plan.h"
 
+struct launch;
+
 /* What the command line asked for. */
 struct master_options {
 	const char *config_path;
-	bool log_to_stderr; /* -d */
-	unsigned verbose;   /* how many -v */
+	const struct launch *launch; /* how it was started */
+	bool log_to_stderr;          /* -d */
+	unsigned verbose;            /* how many -v */
 };
 
 enum master_phase {
@@ -73,6 +76,8 @@ struct master {
 	struct loop_timer handover_timer; /* handover_look() is due */
 	struct control *control;
 	struct reload *reload;
+	struct upgrade *upgrade;
+	const struct launch *launch;
 	struct notify *notify; /* NULL: nobody is told */
 	struct closing_round closing;
 	struct rebalance rebalance;
@@ -89,6 +94,10 @@ struct master {
 	uint64_t reload_at_us;
 	char reload_message[640];
 };
+
+/* Could this program serve with these options?  Says so on stdout in the line
+ * of versions.h, or on stderr why not.  Returns the program's exit status. */
+int master_check_upgrade(const struct master_options *options);
 
 /* Serve until told to stop.  Returns the program's exit status. */
 int master_run(const struct master_options *options);

@@ -312,6 +312,21 @@ notify_reloaded(struct master *m)
 }
 
 void
+notify_upgrading(struct master *m, const char *version)
+{
+	struct notify *n = m->notify;
+	char text[WORDS_SIZE + STATUS_SIZE];
+
+	if (n == NULL)
+		return;
+	(void)snprintf(text, sizeof(text), "WATCHDOG=1\nSTATUS=Upgrading to %s",
+	    version);
+	/* If nothing comes of it, the line of before is new again. */
+	n->said[0] = '\0';
+	(void)send_text(n, text);
+}
+
+void
 notify_stopping(struct master *m)
 {
 	struct notify *n = m->notify;

@@ -33,6 +33,10 @@ void notify_on_worker(struct master *m);
 void notify_reloading(struct master *m);
 void notify_reloaded(struct master *m);
 
+/* Another program is about to take the place of this one: the watchdog's time
+ * begins anew. */
+void notify_upgrading(struct master *m, const char *version);
+
 /* m->phase is no longer MASTER_SERVING. */
 void notify_stopping(struct master *m);
 

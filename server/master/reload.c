@@ -28,6 +28,7 @@
 #include "server/master/reload.h"
 #include "server/master/reload_check.h"
 #include "server/master/reload_state.h"
+#include "server/master/upgrade.h"
 
 /* The child has its own limits; this is for one that can't keep them. */
 #define READ_MS 32000
@@ -227,6 +228,16 @@ supersede(struct reload *r)
 	give_up(r, "superseded");
 }
 
+bool
+reload_make_way(struct master *m)
+{
+	struct reload *r = m->reload;
+
+	if (r->dry_run)
+		supersede(r);
+	return r->stage == RELOAD_IDLE && !r->again;
+}
+
 /* The child could not be started: for want of memory, descriptors, processes. */
 static void
 say_unread(struct master *m, bool dry_run, int error)
@@ -248,6 +259,8 @@ reload_begin(struct master *m, bool dry_run, reload_done_fn *done, void *arg)
 
 	if (m->phase != MASTER_SERVING)
 		return -ESHUTDOWN;
+	if (upgrade_is_busy(m))
+		return -EBUSY;
 	if (r->dry_run && !dry_run)
 		supersede(r);
 	if (r->stage != RELOAD_IDLE)
@@ -336,7 +349,8 @@ reload_on_signal(struct master *m)
 	struct reload *r = m->reload;
 	int rc;
 
-	r->again = r->stage != RELOAD_IDLE && !r->dry_run;
+	r->again =
+	    upgrade_is_busy(m) || (r->stage != RELOAD_IDLE && !r->dry_run);
 	if (r->again)
 		return;
 	rc = reload_begin(m, false, NULL, NULL);
@@ -349,6 +363,15 @@ reload_on_signal(struct master *m)
 	/* The service manager may have sent it, and waits. */
 	notify_reloading(m);
 	notify_reloaded(m);
+}
+
+void
+reload_resume(struct master *m)
+{
+	struct reload *r = m->reload;
+
+	if (r != NULL && r->stage == RELOAD_IDLE && r->again)
+		loop_timer_set(m->loop, &r->look, 0);
 }
 
 void

@@ -69,6 +69,12 @@ void reload_on_signal(struct master *m);
 /* The gateway stops: give up what is not in force yet. */
 void reload_stop(struct master *m);
 
+/* May something else begin that changes the gateway?  A dry run makes way for
+ * it; a reload in earnest does not. */
+must_check bool reload_make_way(struct master *m);
+/* What kept a reload that SIGHUP asked for from beginning is over. */
+void reload_resume(struct master *m);
+
 /* What happens meanwhile. */
 /* Is pid the configuration's child, which has just been reaped? */
 bool reload_on_child(struct master *m, pid_t pid, int status);

@@ -240,6 +240,61 @@ rebalance_forget(struct master *m, const void *arg)
 	m->rebalance.arg = NULL;
 }
 
+/* Upgrading: in the end as the outcome says; a program that is named is none. */
+
+static inline void
+on_upgrade_time(struct loop_timer *timer)
+{
+	struct fake_work *work = timer->arg;
+	const struct upgrade_outcome outcome = {
+	    .ok = shared->outcome == FAKE_DONE,
+	    .program = "/srvd\xff",
+	    .from = "1.0",
+	    .to = "2.0",
+	    .remaining = 3,
+	    .stage = UPGRADE_STAGE_CHECK,
+	    .message = "it ended with status 1",
+	};
+
+	work->is_under_way = false;
+	if (work->upgrade_done != NULL)
+		work->upgrade_done(work->arg, &outcome);
+	shared->upgrades++;
+}
+
+int
+upgrade_begin(struct master *m, const char *program,
+    const struct upgrade_waiter *waiter, struct upgrade_outcome *refused,
+    char *why, size_t why_size)
+{
+	(void)snprintf(why, why_size, "%s: no such file",
+	    program == NULL ? "-" : program);
+	*refused = (struct upgrade_outcome){
+	    .stage = UPGRADE_STAGE_PROGRAM,
+	    .message = why,
+	};
+	if (program != NULL)
+		return -ENOENT;
+	m->upgrade = (struct fake_work){
+	    .timer = {.due = on_upgrade_time, .arg = &m->upgrade},
+	    .is_under_way = true,
+	    .arg = waiter->arg,
+	    .upgrade_done = waiter->done,
+	};
+	loop_timer_set(m->loop, &m->upgrade.timer, shared->takes_ms);
+	return 0;
+}
+
+void
+upgrade_forget(struct master *m, const void *arg)
+{
+	shared->forgotten++;
+	if (m->upgrade.arg != arg)
+		return;
+	m->upgrade.upgrade_done = NULL;
+	m->upgrade.arg = NULL;
+}
+
 /* What is done at once */
 
 void

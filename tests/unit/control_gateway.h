@@ -25,6 +25,7 @@
 #include "server/master/rebalance.h"
 #include "server/master/reload.h"
 #include "server/master/status.h"
+#include "server/master/upgrade.h"
 
 /* The rows of its plan. */
 enum fake_service {
@@ -72,6 +73,7 @@ struct fake_shared {
 	_Atomic uint32_t dry_runs;
 	_Atomic uint32_t closings;
 	_Atomic uint32_t rebalances;
+	_Atomic uint32_t upgrades;
 	_Atomic uint32_t forgotten;
 	_Atomic uint32_t reopened;
 	_Atomic uint32_t stops;
@@ -91,6 +93,7 @@ struct fake_work {
 	reload_done_fn *reload_done;
 	closing_done_fn *closing_done;
 	rebalance_done_fn *rebalance_done;
+	upgrade_done_fn *upgrade_done;
 };
 
 struct master {
@@ -101,6 +104,7 @@ struct master {
 	struct fake_work reload;
 	struct fake_work closing;
 	struct fake_work rebalance;
+	struct fake_work upgrade;
 	uint32_t workers;
 	uint32_t strings_used;
 };

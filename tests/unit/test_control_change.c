@@ -1,6 +1,6 @@
 /*
  * test_control_change - the methods that change something: Reload, which is
- * answered later, SetLogLevel, ReopenLogs and Stop.
+ * answered later, Upgrade, SetLogLevel, ReopenLogs and Stop.
  */
 #include "server/state/channel.h"
 #include "tests/unit/control_server.h"
@@ -220,6 +220,56 @@ START_TEST(oneway_calls_are_run_though_their_caller_has_gone)
 }
 END_TEST
 
+START_TEST(an_upgrade_is_answered_when_it_is_over)
+{
+	struct client client;
+	json_t *reply;
+	json_t *parameters;
+	const char *program;
+
+	server_begin();
+	client = client_connect();
+	reply = ask(&client, METHOD("Upgrade"));
+	parameters = json_object_get(reply, "parameters");
+	program = json_string_value(json_object_get(parameters, "program"));
+	ck_assert_str_eq(program, "/srvd?");
+	ck_assert_int_eq(number_of(reply, "remaining"), 3);
+	json_decref(reply);
+	shared->outcome = FAKE_FAILED;
+	refused(&client, METHOD("Upgrade"), OUR_ERROR("UpgradeFailed"), "stage",
+	    "check");
+	refused(&client, METHOD_WITH("Upgrade", "\"program\":\"/none\""),
+	    OUR_ERROR("UpgradeFailed"), "message", "/none: no such file");
+	refused(&client, METHOD_WITH("Upgrade", "\"program\":7"),
+	    "org.varlink.service.InvalidParameter", "parameter", "program");
+	ck_assert_uint_eq(shared->upgrades, 2);
+	client_end(&client);
+	server_end();
+}
+END_TEST
+
+START_TEST(an_upgrade_goes_on_without_its_client)
+{
+	struct client client;
+
+	server_begin();
+	shared->takes_ms = 200;
+	client = client_connect();
+	client_say(&client, METHOD("Upgrade"));
+	client_end(&client);
+	while (shared->upgrades == 0)
+		usleep(1000);
+	ck_assert_uint_eq(shared->forgotten, 1);
+	client = client_connect();
+	client_say(&client, ONEWAY("Upgrade"));
+	client_end(&client);
+	while (shared->upgrades == 1)
+		usleep(1000);
+	ck_assert_uint_eq(shared->forgotten, 1);
+	server_end();
+}
+END_TEST
+
 START_TEST(levels_are_set)
 {
 	struct client client;
@@ -320,7 +370,7 @@ END_TEST
 
 START_TEST(what_is_not_served_is_not_there)
 {
-	static const char *const names[] = {"SetBackend", "Upgrade", "Watch"};
+	static const char *const names[] = {"SetBackend", "Migrate", "Watch"};
 	struct client client;
 	char call[256];
 	char full[128];
@@ -345,6 +395,7 @@ UNIT_MAIN("control_change", a_reload_tells_what_it_changed,
     a_reload_goes_on_without_its_client,
     a_client_that_only_ended_its_side_gets_its_answer,
     the_server_may_end_in_the_middle_of_a_reload,
-    oneway_calls_are_run_though_their_caller_has_gone, levels_are_set,
-    logs_are_opened_anew, a_stop_is_answered_and_may_be_hurried,
-    what_is_not_served_is_not_there)
+    oneway_calls_are_run_though_their_caller_has_gone,
+    an_upgrade_is_answered_when_it_is_over,
+    an_upgrade_goes_on_without_its_client, levels_are_set, logs_are_opened_anew,
+    a_stop_is_answered_and_may_be_hurried, what_is_not_served_is_not_there)
