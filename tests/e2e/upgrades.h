@@ -1,0 +1,33 @@
+/*
+ * upgrades - a gateway that is told to let another program take its place.
+ *
+ * Runs in: a test.
+ */
+#ifndef SRVD_TESTS_UPGRADES_H
+#define SRVD_TESTS_UPGRADES_H
+
+#include <jansson.h>
+
+#include "client.h"
+#include "gateway.h"
+
+/* Longer than check and hand-over may take together. */
+#define UPGRADE_TIMEOUT_MS 45000
+
+/* Ask; program NULL: the one it was started from. */
+void upgrade_send(const struct gateway *g, struct client *client,
+    const char *program);
+/* The whole reply, which the caller releases; closes the client. */
+json_t *upgrade_receive(struct client *client);
+
+/* Is reply the refusal of this stage, with words in its message? */
+void upgrade_check_refused(const json_t *reply, const char *stage,
+    const char *words);
+/* Ask for it, and it is refused, and nothing that can be seen has changed. */
+void upgrade_expect_refused(const struct gateway *g, const char *program,
+    const char *stage, const char *words);
+
+/* Put a copy of the file there, of this mode. */
+void upgrade_copy(const char *from, const char *to, unsigned mode);
+
+#endif
