@@ -170,9 +170,14 @@ struct slot {
 	struct endpoint local;
 	struct endpoint source;
 	struct endpoint server;
+#ifdef SRVD_SLOT_MORE
+	uint64_t more[8]; /* in another version, which a test upgrades to */
+#endif
 };
 
+#ifndef SRVD_SLOT_MORE
 _Static_assert(sizeof(struct slot) == 256, "a slot is four cache lines");
+#endif
 
 /* Is it being handed over (S5)? */
 static inline bool
