@@ -275,15 +275,10 @@ listener_on_ready(struct loop_watch *watch, uint32_t events)
 }
 
 static int
-listener_open(struct control *control, char *why, size_t why_size)
+listener_make(struct control *control, char *why, size_t why_size)
 {
-	const struct plan *plan = master_plan(control->clients.m);
-	int error = path_set(control, plan_string(plan, plan->control.path),
-	    why, why_size);
+	int error = path_clear(control, why, why_size);
 
-	if (error < 0)
-		return error;
-	error = path_clear(control, why, why_size);
 	if (error < 0)
 		return error;
 	control->watch.fd =
@@ -294,7 +289,49 @@ listener_open(struct control *control, char *why, size_t why_size)
 		    strerror(-error));
 		return error;
 	}
-	error = path_bind(control, why, why_size);
+	return path_bind(control, why, why_size);
+}
+
+/* Is it the socket at the path? (S2) */
+static bool
+heir_is_at(const struct control_heir *heir, const char *path, struct stat *st)
+{
+	return heir->fd >= 0 && lstat(path, st) == 0 && S_ISSOCK(st->st_mode) &&
+	    st->st_dev == heir->device && st->st_ino == heir->inode;
+}
+
+static bool
+listener_inherit(struct control *control, const struct control_heir *heir)
+{
+	struct stat st;
+
+	if (heir == NULL)
+		return false;
+	if (!heir_is_at(heir, control->address.sun_path, &st)) {
+		if (heir->fd >= 0)
+			(void)close(heir->fd);
+		return false;
+	}
+	control->watch.fd = heir->fd;
+	control->bound = true;
+	control->device = st.st_dev;
+	control->inode = st.st_ino;
+	control->gid = st.st_gid;
+	return true;
+}
+
+static int
+listener_open(struct control *control, const struct control_heir *heir,
+    char *why, size_t why_size)
+{
+	const struct plan *plan = master_plan(control->clients.m);
+	int error = path_set(control, plan_string(plan, plan->control.path),
+	    why, why_size);
+
+	if (error < 0)
+		return error;
+	if (!listener_inherit(control, heir))
+		error = listener_make(control, why, why_size);
 	if (error < 0)
 		return error;
 	error = path_settle(control, &plan->control, why, why_size);
@@ -307,9 +344,10 @@ listener_open(struct control *control, char *why, size_t why_size)
 	return error;
 }
 
-int
-control_open_limited(struct master *m, const struct control_limits *limits,
-    struct control **control, char *why, size_t why_size)
+static int
+open_control(struct master *m, const struct control_limits *limits,
+    const struct control_heir *heir, struct control **control, char *why,
+    size_t why_size)
 {
 	struct control *new = calloc(1, sizeof(*new));
 	int error;
@@ -329,13 +367,46 @@ control_open_limited(struct master *m, const struct control_limits *limits,
 	    .slot = -1};
 	new->pause =
 	    (struct loop_timer){.due = listener_on_pause_end, .arg = new};
-	error = listener_open(new, why, why_size);
+	error = listener_open(new, heir, why, why_size);
 	if (error < 0) {
 		control_close(new);
 		return error;
 	}
 	*control = new;
 	return 0;
+}
+
+int
+control_open_limited(struct master *m, const struct control_limits *limits,
+    struct control **control, char *why, size_t why_size)
+{
+	return open_control(m, limits, NULL, control, why, why_size);
+}
+
+int
+control_open_heir(struct master *m, const struct control_heir *heir,
+    struct control **control, char *why, size_t why_size)
+{
+	return open_control(m, &control_limits_default, heir, control, why,
+	    why_size);
+}
+
+bool
+control_is_heir(const struct control_heir *heir, const struct plan *plan)
+{
+	struct stat st;
+
+	return heir_is_at(heir, plan_string(plan, plan->control.path), &st);
+}
+
+void
+control_bequeath(const struct control *control, struct control_heir *heir)
+{
+	*heir = (struct control_heir){
+	    .fd = control->watch.fd,
+	    .device = control->device,
+	    .inode = control->inode,
+	};
 }
 
 int

@@ -17,6 +17,14 @@ struct call;
 struct control;
 struct master;
 
+/* A control socket that one program leaves to the next, which it is executed
+ * as: those who connect meanwhile wait. */
+struct control_heir {
+	int fd;          /* listening, or -1 */
+	uint64_t device; /* of its file */
+	uint64_t inode;
+};
+
 struct control_limits {
 	uint32_t clients;  /* at most, at a time */
 	uint32_t kept;     /* of them for root and the master's own user */
@@ -40,6 +48,15 @@ must_check int control_probe(const struct plan *plan, char *why,
  */
 must_check int control_open(struct master *m, struct control **control,
     char *why, size_t why_size);
+/* The same, but if the heir is the socket of the plan's path, it is taken over;
+ * in any case its descriptor is. */
+must_check int control_open_heir(struct master *m,
+    const struct control_heir *heir, struct control **control, char *why,
+    size_t why_size);
+/* Is it? */
+must_check bool control_is_heir(const struct control_heir *heir,
+    const struct plan *plan);
+void control_bequeath(const struct control *control, struct control_heir *heir);
 /* The same with other limits. */
 must_check int control_open_limited(struct master *m,
     const struct control_limits *limits, struct control **control, char *why,

@@ -17,8 +17,15 @@
 #include "server/master/launch.h"
 
 #define FIRST_PASSED 3
-#define ORDER_SIZE   512
 #define DELETED      " (deleted)"
+
+static void
+free_words(char **words)
+{
+	for (size_t i = 0; words[i] != NULL; i++)
+		free(words[i]);
+	free(words);
+}
 
 static size_t
 count_words(char *const *words)
@@ -50,8 +57,10 @@ copy_words(char *const *words, const char *without)
 		if (without != NULL && assigns(words[i], without))
 			continue;
 		copy[count] = strdup(words[i]);
-		if (copy[count++] == NULL)
+		if (copy[count++] == NULL) {
+			free_words(copy);
 			return NULL;
+		}
 	}
 	return copy;
 }
@@ -102,6 +111,15 @@ with_assignment(char *const *environment, char *assignment)
 	if (all != NULL)
 		all[kept] = assignment;
 	return all;
+}
+
+static char *
+assign(const char *order)
+{
+	char *text = NULL;
+
+	return asprintf(&text, "%s=%s", LAUNCH_VARIABLE, order) < 0 ? NULL
+								    : text;
 }
 
 /* The arguments, with another name and, if it is given, an option before
@@ -156,10 +174,13 @@ reset_process(void)
 
 void
 launch_check(const struct launch *launch, const struct launch_program *program,
-    int out_fd, uint32_t sockets)
+    int out_fd, uint32_t sockets, const char *order)
 {
 	static char option[] = LAUNCH_OPTION;
-	char **environment = launch->environment;
+	char *assignment = assign(order);
+	char **environment = assignment == NULL
+	    ? NULL
+	    : with_assignment(launch->environment, assignment);
 	char **arguments = arguments_of(launch, program, option);
 	char listen_pid[32];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -167,7 +188,7 @@ launch_check(const struct launch *launch, const struct launch_program *program,
 	reset_process();
 	(void)snprintf(listen_pid, sizeof(listen_pid), "LISTEN_PID=%d",
 	    getpid());
-	if (sockets > 0)
+	if (sockets > 0 && environment != NULL)
 		environment = with_assignment(environment, listen_pid);
 	if (arguments == NULL || environment == NULL || null < 0 ||
 	    dup2(null, STDIN_FILENO) < 0 || dup2(out_fd, STDOUT_FILENO) < 0 ||
@@ -183,37 +204,41 @@ launch_check(const struct launch *launch, const struct launch_program *program,
 
 /* In place */
 
+/* Whatever this process got from whom: only these are known to be wanted. */
 static int
-try_exec(int program_fd, char *const *arguments, char *const *environment,
-    uint32_t sockets, int kept_fd)
+keep_only(uint32_t sockets, const int kept[LAUNCH_KEPT])
 {
-	/* Whatever this process got from whom: only these are known to be
-	 * wanted. */
 	if (close_range(FIRST_PASSED, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ||
-	    keep(FIRST_PASSED, FIRST_PASSED + sockets - 1) < 0 ||
-	    (kept_fd >= 0 && fcntl(kept_fd, F_SETFD, 0) < 0))
+	    keep(FIRST_PASSED, FIRST_PASSED + sockets - 1) < 0)
 		return -errno;
-	(void)fexecve(program_fd, arguments, environment);
-	return -errno;
+	for (int i = 0; i < LAUNCH_KEPT; i++) {
+		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, 0) < 0)
+			return -errno;
+	}
+	return 0;
 }
 
 int
 launch_exec(const struct launch *launch, const struct launch_program *program,
-    uint32_t sockets, int kept_fd, const char *order)
+    uint32_t sockets, const int kept[LAUNCH_KEPT], const char *order)
 {
+	char *assignment = assign(order);
 	char **arguments = arguments_of(launch, program, NULL);
-	char **environment;
-	char text[ORDER_SIZE];
+	char **environment = NULL;
 	int rc = -ENOMEM;
 
-	(void)snprintf(text, sizeof(text), "%s=%s", LAUNCH_VARIABLE, order);
-	environment = with_assignment(launch->environment, text);
+	if (assignment != NULL)
+		environment = with_assignment(launch->environment, assignment);
 	if (arguments != NULL && environment != NULL)
-		rc = try_exec(program->fd, arguments, environment, sockets,
-		    kept_fd);
+		rc = keep_only(sockets, kept);
+	if (rc == 0) {
+		(void)fexecve(program->fd, arguments, environment);
+		rc = -errno;
+	}
 	/* Holders that are started from here have a use for none of them. */
 	(void)close_range(FIRST_PASSED, ~0U, CLOSE_RANGE_CLOEXEC);
 	free(environment);
 	free(arguments);
+	free(assignment);
 	return rc;
 }

@@ -11,8 +11,10 @@
 
 #include "common/attr.h"
 
-/* What a program that is to take over is told in its environment. */
+/* What a program that is to take over is told in its environment; one that is
+ * asked whether it could: the path of the control socket. */
 #define LAUNCH_VARIABLE "SRVD_UPGRADE"
+#define LAUNCH_KEPT     2
 /* The option that asks a program whether it could. */
 #define LAUNCH_OPTION "--upgrade-check"
 
@@ -39,16 +41,17 @@ must_check int launch_keep(struct launch *launch, char *const *arguments);
  * passed to it, and no other.
  */
 no_return void launch_check(const struct launch *launch,
-    const struct launch_program *program, int out_fd, uint32_t sockets);
+    const struct launch_program *program, int out_fd, uint32_t sockets,
+    const char *order);
 
 /*
  * Become the program, with the same arguments and environment
  * and "LAUNCH_VARIABLE=order" besides.  It keeps the first sockets descriptors
- * from 3 on, and kept_fd (-1: none).  Returns only if that fails, with -errno
+ * from 3 on, and those of kept that are not -1.  Returns only if that fails, with -errno
  * and nothing changed.
  */
 must_check int launch_exec(const struct launch *launch,
-    const struct launch_program *program, uint32_t sockets, int kept_fd,
-    const char *order);
+    const struct launch_program *program, uint32_t sockets,
+    const int kept[LAUNCH_KEPT], const char *order);
 
 #endif

@@ -363,7 +363,7 @@ open_config(struct master *m, const struct master_options *options, char *why,
 	int rc = read_config(m, options, why, why_size);
 	const char *why_not;
 
-	if (rc == 0)
+	if (rc == 0 && !control_is_heir(upgrade_heir(m), m->plan))
 		rc = control_probe(m->plan, why, why_size);
 	if (rc == 0)
 		rc = doors_open(&m->doors,
@@ -417,7 +417,8 @@ open_all(struct master *m, const struct master_options *options, char *why,
 	if (rc == 0)
 		activation_tell_missed(&m->passed, m->plan);
 	if (rc == 0)
-		rc = control_open(m, &m->control, why, why_size);
+		rc = control_open_heir(m, upgrade_heir(m), &m->control, why,
+		    why_size);
 	if (rc < 0)
 		return rc;
 	rc = bodies_open(m);

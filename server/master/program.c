@@ -16,9 +16,9 @@
 #define LINK_SIZE 40
 
 static void
-link_of(int fd, char link[LINK_SIZE])
+link_of(int fd, char by_number[LINK_SIZE])
 {
-	(void)snprintf(link, LINK_SIZE, "/proc/self/fd/%d", fd);
+	(void)snprintf(by_number, LINK_SIZE, "/proc/self/fd/%d", fd);
 }
 
 static bool
@@ -54,14 +54,14 @@ find_fault(int fd)
 static const char *
 find_directory_fault(int fd)
 {
-	char link[LINK_SIZE];
+	char by_number[LINK_SIZE];
 	char path[PATH_MAX];
 	struct stat st;
 	ssize_t length;
 	char *slash;
 
-	link_of(fd, link);
-	length = readlink(link, path, sizeof(path) - 1);
+	link_of(fd, by_number);
+	length = readlink(by_number, path, sizeof(path) - 1);
 	if (length <= 0)
 		return "has no place that can be found";
 	path[length] = '\0';
@@ -80,13 +80,13 @@ find_directory_fault(int fd)
 static const char *
 find_format_fault(int fd)
 {
-	char link[LINK_SIZE];
+	char by_number[LINK_SIZE];
 	char magic[SELFMAG] = "";
 	ssize_t length;
 	int file;
 
-	link_of(fd, link);
-	file = open(link, O_RDONLY | O_CLOEXEC);
+	link_of(fd, by_number);
+	file = open(by_number, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return "can't be read";
 	length = read(file, magic, sizeof(magic));

@@ -43,6 +43,25 @@ enum upgrade_stage {
 	UPGRADE_SETTLING, /* executed: the bodies of before hand over */
 };
 
+/* What the program before has left. */
+struct order {
+	int waiter_fd; /* of who waits; -1: nobody */
+	bool waiter_is_last;
+	struct control_heir heir; /* its control socket */
+};
+
+/* As text: these numbers and then the version, with spaces between. */
+enum order_number {
+	ORDER_PROCESS,
+	ORDER_WAITER,
+	ORDER_WAITER_IS_LAST,
+	ORDER_HEIR,
+	ORDER_HEIR_DEVICE,
+	ORDER_HEIR_INODE,
+	ORDER_STARTED_MS,
+	ORDER_NUMBERS
+};
+
 struct upgrade {
 	struct master *m;
 	enum upgrade_stage stage;
@@ -53,8 +72,7 @@ struct upgrade {
 	char from[VERSIONS_NAME_SIZE];
 	char to[VERSIONS_NAME_SIZE];
 	struct loop_timer timer; /* READY: go; SETTLING: enough */
-	int waiter_fd;           /* of who waits since before; -1: none */
-	bool waiter_is_last;
+	struct order order;      /* of the program before; -1: none */
 };
 
 /* The end */
@@ -65,7 +83,7 @@ count_remaining(const struct master *m)
 	uint32_t count = 0;
 
 	BODIES_EACH(&m->bodies, ref)
-	count += !ref->is_current && ref->body_fd >= 0;
+	count += ref->body_fd >= 0 && (!ref->is_current || ref->is_foreign);
 	return count;
 }
 
@@ -156,7 +174,7 @@ try_begin(struct upgrade *u, const char *program, const char **stage, char *why,
 	*stage = UPGRADE_STAGE_CHECK;
 	(void)snprintf(u->path, sizeof(u->path), "%s", program);
 	rc = upgrade_check_begin(&u->check, m->loop, m->launch, &u->program,
-	    m->passed.count);
+	    m->passed.count, plan_string(m->plan, m->plan->control.path));
 	if (rc == 0)
 		return 0;
 	(void)snprintf(why, why_size, "it could not be run: %s", strerror(-rc));
@@ -221,32 +239,48 @@ upgrade_on_child(struct master *m, pid_t pid, int status)
 
 /* In place */
 
-/* What the next program is told: upgrade_open() reads it. */
+/* What the next program is told: read_order() reads it. */
 static void
-write_order(const struct upgrade *u, int waiter_fd, bool is_last,
-    char order[ORDER_SIZE])
+write_order(const struct upgrade *u, const struct order *order,
+    char text[ORDER_SIZE])
 {
-	(void)snprintf(order, ORDER_SIZE, "%d %d %d %llu %s", getpid(),
-	    waiter_fd, is_last, (unsigned long long)u->m->started_ms, u->from);
+	const long long numbers[ORDER_NUMBERS] = {
+	    [ORDER_PROCESS] = getpid(),
+	    [ORDER_WAITER] = order->waiter_fd,
+	    [ORDER_WAITER_IS_LAST] = order->waiter_is_last,
+	    [ORDER_HEIR] = order->heir.fd,
+	    [ORDER_HEIR_DEVICE] = (long long)order->heir.device,
+	    [ORDER_HEIR_INODE] = (long long)order->heir.inode,
+	    [ORDER_STARTED_MS] = (long long)u->m->started_ms,
+	};
+	int length = 0;
+
+	for (size_t i = 0; i < ORDER_NUMBERS; i++)
+		length += snprintf(text + length, ORDER_SIZE - (size_t)length,
+		    "%lld ", numbers[i]);
+	(void)snprintf(text + length, ORDER_SIZE - (size_t)length, "%s",
+	    u->from);
 }
 
 static void
 execute(struct upgrade *u)
 {
 	struct master *m = u->m;
-	char order[ORDER_SIZE];
+	struct order order = {.waiter_fd = -1};
+	char text[ORDER_SIZE];
 	char why[WHY_SIZE];
-	bool is_last = false;
-	int fd = -1;
 	int rc;
 
 	if (u->waiter.done != NULL)
-		fd = u->waiter.fd_of(u->waiter.arg, &is_last);
-	write_order(u, fd, is_last, order);
+		order.waiter_fd =
+		    u->waiter.fd_of(u->waiter.arg, &order.waiter_is_last);
+	control_bequeath(m->control, &order.heir);
+	write_order(u, &order, text);
 	log_info("upgrade: another program takes over from=%s to=%s program=%s",
 	    u->from, u->to, u->path);
 	notify_upgrading(m, u->to);
-	rc = launch_exec(m->launch, &u->program, m->passed.count, fd, order);
+	rc = launch_exec(m->launch, &u->program, m->passed.count,
+	    (int[LAUNCH_KEPT]){order.waiter_fd, order.heir.fd}, text);
 	(void)snprintf(why, sizeof(why), "it could not be executed: %s",
 	    strerror(-rc));
 	finish(u, UPGRADE_STAGE_EXEC, why);
@@ -265,51 +299,81 @@ on_timer(struct loop_timer *timer)
 
 /* After it */
 
-/* An open connection of the Unix domain? */
+/* A socket, which is not to be kept any longer than by us? */
 static bool
-is_connection(int fd)
+take_socket(int fd, int option)
 {
-	struct ucred cred;
-	socklen_t length = sizeof(cred);
+	struct ucred value;
+	socklen_t length = sizeof(value);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length) == 0;
+	return fd > STDERR_FILENO &&
+	    getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 &&
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-static void
-read_order(struct upgrade *u, const char *order)
+/* Returns what follows the numbers, or NULL. */
+static const char *
+read_numbers(const char *text, long long numbers[ORDER_NUMBERS])
 {
-	unsigned long long started_ms;
-	int pid;
-	int fd;
-	int is_last;
+	for (size_t i = 0; i < ORDER_NUMBERS; i++) {
+		char *end;
 
-	if (sscanf(order, "%d %d %d %llu %31s", &pid, &fd, &is_last,
-		&started_ms, u->from) != 5 ||
-	    pid != getpid() || started_ms > u->m->started_ms)
-		return;
-	if (fd > STDERR_FILENO && is_connection(fd) &&
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) {
-		u->waiter_fd = fd;
-		u->waiter_is_last = is_last != 0;
+		errno = 0;
+		numbers[i] = strtoll(text, &end, 10);
+		if (errno != 0 || end == text || *end != ' ')
+			return NULL;
+		text = end + 1;
 	}
-	u->m->started_ms = started_ms;
+	return text;
+}
+
+/* Only what was meant for this process: an environment goes far. */
+static void
+read_order(struct upgrade *u, const char *text)
+{
+	long long numbers[ORDER_NUMBERS];
+	const char *from = read_numbers(text, numbers);
+	struct order *order = &u->order;
+	int waiter_fd;
+	int heir_fd;
+
+	if (from == NULL || numbers[ORDER_PROCESS] != getpid() ||
+	    (uint64_t)numbers[ORDER_STARTED_MS] > u->m->started_ms)
+		return;
+	waiter_fd = (int)numbers[ORDER_WAITER];
+	heir_fd = (int)numbers[ORDER_HEIR];
+	if (take_socket(waiter_fd, SO_PEERCRED))
+		order->waiter_fd = waiter_fd;
+	if (take_socket(heir_fd, SO_ACCEPTCONN))
+		order->heir.fd = heir_fd;
+	order->waiter_is_last = numbers[ORDER_WAITER_IS_LAST] != 0;
+	order->heir.device = (uint64_t)numbers[ORDER_HEIR_DEVICE];
+	order->heir.inode = (uint64_t)numbers[ORDER_HEIR_INODE];
+	u->m->started_ms = (uint64_t)numbers[ORDER_STARTED_MS];
 	u->stage = UPGRADE_SETTLING;
+	(void)snprintf(u->from, sizeof(u->from), "%s", from);
 	(void)snprintf(u->to, sizeof(u->to), "%s", SRVD_VERSION);
 	(void)snprintf(u->path, sizeof(u->path), "%s", u->m->launch->program);
+}
+
+const struct control_heir *
+upgrade_heir(const struct master *m)
+{
+	return &m->upgrade->order.heir;
 }
 
 void
 upgrade_resume(struct master *m)
 {
 	struct upgrade *u = m->upgrade;
-	int fd = u->waiter_fd;
+	int fd = u->order.waiter_fd;
 
 	if (u->stage != UPGRADE_SETTLING)
 		return;
 	loop_timer_set(m->loop, &u->timer, SETTLE_MS);
-	u->waiter_fd = -1;
+	u->order.waiter_fd = -1;
 	if (fd >= 0)
-		control_upgrade_resume(m->control, fd, u->waiter_is_last,
+		control_upgrade_resume(m->control, fd, u->order.waiter_is_last,
 		    &u->waiter);
 }
 
@@ -320,10 +384,11 @@ upgrade_failed(struct master *m, const char *why)
 
 	if (u == NULL || u->stage != UPGRADE_SETTLING)
 		return;
-	if (u->waiter_fd >= 0) {
-		control_upgrade_refuse(u->waiter_fd, UPGRADE_STAGE_START, why);
-		(void)close(u->waiter_fd);
-		u->waiter_fd = -1;
+	if (u->order.waiter_fd >= 0) {
+		control_upgrade_refuse(u->order.waiter_fd, UPGRADE_STAGE_START,
+		    why);
+		(void)close(u->order.waiter_fd);
+		u->order.waiter_fd = -1;
 	}
 	finish(u, UPGRADE_STAGE_START, why);
 }
@@ -382,7 +447,8 @@ upgrade_open(struct master *m)
 	u->m = m;
 	u->program.fd = -1;
 	u->program.path = u->path;
-	u->waiter_fd = -1;
+	u->order.waiter_fd = -1;
+	u->order.heir.fd = -1;
 	u->timer = (struct loop_timer){.due = on_timer, .arg = u};
 	m->upgrade = u;
 	if (order != NULL)

@@ -19,6 +19,7 @@
 
 #include "common/attr.h"
 
+struct control_heir;
 struct master;
 struct upgrade;
 
@@ -72,6 +73,8 @@ bool upgrade_is_busy(const struct master *m);
  * word of out of the environment. */
 must_check int upgrade_open(struct master *m);
 void upgrade_close(struct master *m);
+/* The control socket that the program before has left, or none. */
+const struct control_heir *upgrade_heir(const struct master *m);
 /* The control socket is there: who waits since before is a client again. */
 void upgrade_resume(struct master *m);
 /* The start failed; why is a sentence. */

@@ -78,7 +78,7 @@ open_pipe(int ends[2])
 int
 upgrade_check_begin(struct upgrade_check *check, struct loop *loop,
     const struct launch *launch, const struct launch_program *program,
-    uint32_t sockets)
+    uint32_t sockets, const char *order)
 {
 	int ends[2];
 	int rc = open_pipe(ends);
@@ -100,7 +100,7 @@ upgrade_check_begin(struct upgrade_check *check, struct loop *loop,
 	if (rc == 0) {
 		check->pid = fork();
 		if (check->pid == 0)
-			launch_check(launch, program, ends[1], sockets);
+			launch_check(launch, program, ends[1], sockets, order);
 		rc = check->pid < 0 ? -errno : 0;
 	}
 	(void)close(ends[1]);
@@ -142,9 +142,13 @@ write_said(const struct upgrade_check *check, char *text, size_t size)
 	while (length > 0 && check->said[length - 1] == '\n')
 		length--;
 	for (size_t i = 0; i < length && at + 3 < size; i++) {
-		if (check->said[i] == '\n')
+		char c = check->said[i];
+
+		if (c == '\n') {
 			text[at++] = ';';
-		text[at++] = check->said[i] == '\n' ? ' ' : check->said[i];
+			c = ' ';
+		}
+		text[at++] = c;
 	}
 	text[at] = '\0';
 	(void)log_printable(text);

@@ -34,7 +34,7 @@ struct upgrade_check {
 /* Start it.  Returns 0 or -errno. */
 must_check int upgrade_check_begin(struct upgrade_check *check,
     struct loop *loop, const struct launch *launch,
-    const struct launch_program *program, uint32_t sockets);
+    const struct launch_program *program, uint32_t sockets, const char *order);
 
 /* It has ended, and is not reaped yet: what it has left goes with it. */
 void upgrade_check_end_all(const struct upgrade_check *check);

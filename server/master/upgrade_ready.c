@@ -12,8 +12,25 @@
 
 #include "server/config/config.h"
 #include "server/master/activation.h"
+#include "server/master/launch.h"
 #include "server/master/master.h"
 #include "server/state/versions.h"
+
+/* Workers are found by the path of the control socket. */
+static bool
+is_found(const struct plan *plan)
+{
+	const char *path = plan_string(plan, plan->control.path);
+	const char *in_force = getenv(LAUNCH_VARIABLE);
+
+	if (in_force == NULL || strcmp(path, in_force) == 0)
+		return true;
+	(void)fprintf(stderr,
+	    "control.path is %s now and %s where it runs, which needs a "
+	    "restart\n",
+	    path, in_force);
+	return false;
+}
 
 int
 master_check_upgrade(const struct master_options *options)
@@ -40,6 +57,8 @@ master_check_upgrade(const struct master_options *options)
 		config_say_errors(&result, stderr);
 		return EXIT_FAILURE;
 	}
+	if (!is_found(result.plan))
+		return EXIT_FAILURE;
 	versions_write(line);
 	return fputs(line, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE
 							      : EXIT_SUCCESS;

@@ -146,13 +146,18 @@ END_TEST
 
 START_TEST(a_configuration_that_it_refuses_is_told)
 {
-	static const char broken[] =
-	    "workers = 2\nservice s {\n	nonsense\n";
+	static const char broken[] = "workers = 2\nservice s {\n	nonsense\n";
+	struct gateway elsewhere;
 	struct fixture f;
 
 	fixture_start(&f);
 	gateway_write(f.gateway.config, broken, sizeof(broken) - 1);
 	upgrade_expect_refused(&f.gateway, NULL, "check", "srvd.conf:");
+	/* Its workers would not be found. */
+	elsewhere = f.gateway;
+	(void)e2e_path(elsewhere.control, "elsewhere.sock");
+	gateway_configure(&elsewhere, SERVICE);
+	upgrade_expect_refused(&f.gateway, NULL, "check", "needs a restart");
 	fixture_stop(&f);
 }
 END_TEST

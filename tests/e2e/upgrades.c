@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "proc.h"
 #include "reloads.h"
 
 void
@@ -40,6 +42,70 @@ upgrade_receive(struct client *client)
 	ck_assert_msg(reply != NULL, "no answer to Upgrade");
 	client_close(client);
 	return reply;
+}
+
+static void
+expect_version(const json_t *reply, const char *key, const char *version)
+{
+	const char *got =
+	    json_string_value(json_object_get(json_object_get(reply,
+						  "parameters"),
+		key));
+
+	ck_assert_ptr_nonnull(got);
+	ck_assert_str_eq(got, version);
+}
+
+void
+upgrade_expect_reply(json_t *reply, const char *from, const char *to)
+{
+	char *text = json_dumps(reply, JSON_COMPACT);
+	json_t *remaining =
+	    json_object_get(json_object_get(reply, "parameters"), "remaining");
+
+	ck_assert_msg(json_is_integer(remaining), "not done: %s", text);
+	expect_version(reply, "from", from);
+	expect_version(reply, "to", to);
+	ck_assert_msg(json_integer_value(remaining) == 0,
+	    "there are bodies of before: %s", text);
+	free(text);
+	json_decref(reply);
+}
+
+static void
+expect_program_of(pid_t pid, const char *program)
+{
+	char by_number[32];
+	char path[PATH_MAX];
+	ssize_t length;
+
+	(void)snprintf(by_number, sizeof by_number, "/proc/%d/exe", (int)pid);
+	length = readlink(by_number, path, sizeof path - 1);
+	/* It may just have ended. */
+	if (length < 0)
+		return;
+	path[length] = '\0';
+	ck_assert_msg(strcmp(path, program) == 0, "process %d is %s, not %s",
+	    (int)pid, path, program);
+}
+
+void
+upgrade_expect_program(const struct gateway *g, const char *program)
+{
+	pid_t family[GATEWAY_FAMILY_MAX];
+	size_t count = proc_descendants(g->pid, family, GATEWAY_FAMILY_MAX);
+	size_t alive = 0;
+
+	if (geteuid() != 0)
+		return;
+	expect_program_of(g->pid, program);
+	for (size_t i = 0; i < count && i < GATEWAY_FAMILY_MAX; i++) {
+		if (!proc_is_alive(family[i]))
+			continue;
+		expect_program_of(family[i], program);
+		alive++;
+	}
+	ck_assert_uint_eq(alive, (size_t)2 * g->workers);
 }
 
 void

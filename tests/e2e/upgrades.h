@@ -20,6 +20,12 @@ void upgrade_send(const struct gateway *g, struct client *client,
 /* The whole reply, which the caller releases; closes the client. */
 json_t *upgrade_receive(struct client *client);
 
+/* It was done, from this version to that; the reply is released. */
+void upgrade_expect_reply(json_t *reply, const char *from, const char *to);
+/* Every process of the gateway runs this program, and there are as many as
+ * there should be.  Only root can see that. */
+void upgrade_expect_program(const struct gateway *g, const char *program);
+
 /* Is reply the refusal of this stage, with words in its message? */
 void upgrade_check_refused(const json_t *reply, const char *stage,
     const char *words);

@@ -106,6 +106,15 @@ locks(const char *path)
 	return 0;
 }
 
+/* It could, it says; and then its end is that of the master. */
+static int
+lies(const char *path)
+{
+	(void)path;
+	say_right();
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -122,6 +131,7 @@ main(int argc, char **argv)
 	    {"complains", complains},
 	    {"silent", keeps_silent},
 	    {"locks", locks},
+	    {"lies", lies},
 	};
 	const char *slash = argc < 2 ? NULL : strrchr(argv[0], '/');
 
