@@ -257,6 +257,96 @@ START_TEST(nobody_notices_five_upgrades_and_back)
 }
 END_TEST
 
+/* Turn until ms have gone, or it was answered; the reply, or NULL. */
+static json_t *
+turn(struct fixture *f, struct client *client, int ms)
+{
+	uint64_t end_ms = e2e_now_ms() + (uint64_t)ms;
+	json_t *reply = NULL;
+
+	while (reply == NULL && e2e_now_ms() < end_ms) {
+		load_turn(f->load, 1);
+		reply = client_hear(client, 1);
+	}
+	return reply;
+}
+
+/* Kill one of the workers, of before or those that come. */
+static void
+kill_worker(const struct gateway *g, unsigned n)
+{
+	pid_t family[GATEWAY_FAMILY_MAX];
+	size_t count = proc_descendants(g->pid, family, GATEWAY_FAMILY_MAX);
+	char name[32];
+
+	for (size_t i = 0; i < count; i++) {
+		pid_t pid = family[(i + n) % count];
+
+		proc_comm(pid, name, sizeof name);
+		if (strncmp(name, "srvd: worker", 12) == 0 &&
+		    kill(pid, SIGKILL) == 0)
+			return;
+	}
+}
+
+START_TEST(workers_that_are_killed_meanwhile_cost_nothing)
+{
+	struct fixture f;
+	const char *to = NEXT;
+	const char *from = SRVD_VERSION;
+
+	fixture_start(&f);
+	for (int ms = 0; ms < 40; ms += 3) {
+		const char *before = from;
+		struct client client;
+		json_t *reply;
+
+		upgrade_send(&f.gateway, &client,
+		    strcmp(to, NEXT) == 0 ? NEXT_PROGRAM : this_program());
+		reply = turn(&f, &client, ms);
+		kill_worker(&f.gateway, (unsigned)ms);
+		if (reply == NULL)
+			reply = turn(&f, &client, UPGRADE_TIMEOUT_MS);
+		client_close(&client);
+		upgrade_expect_reply(reply, from, to);
+		from = to;
+		to = before;
+	}
+	load_run_bytes(f.load, load_counts(f.load)->bytes + 1000000);
+	ck_assert_msg(load_counts(f.load)->lost == 0, "%s",
+	    load_counts(f.load)->errors);
+	for (size_t i = 0; i < IDLE; i++)
+		expect_echo(f.idle[i]);
+	fixture_stop(&f);
+}
+END_TEST
+
+/* At any moment of it: the next one finds what there is, of both programs. */
+START_TEST(masters_that_are_killed_meanwhile_are_succeeded)
+{
+	struct fixture f;
+
+	fixture_start(&f);
+	for (int ms = 0; ms < 40; ms += 4) {
+		struct client client;
+
+		upgrade_send(&f.gateway, &client, NEXT_PROGRAM);
+		json_decref(turn(&f, &client, ms));
+		ck_assert_int_eq(kill(f.gateway.pid, SIGKILL), 0);
+		client_close(&client);
+		ck_assert_int_eq(proc_wait(f.gateway.pid, GATEWAY_TIMEOUT_MS),
+		    128 + SIGKILL);
+		gateway_run(&f.gateway);
+		load_run_bytes(f.load, load_counts(f.load)->bytes + 1000000);
+	}
+	ck_assert_msg(load_counts(f.load)->lost == 0, "%s",
+	    load_counts(f.load)->errors);
+	for (size_t i = 0; i < IDLE; i++)
+		expect_echo(f.idle[i]);
+	fixture_stop(&f);
+}
+END_TEST
+
 /* As a package does it: the file is another one, and nothing is named. */
 START_TEST(the_file_may_be_replaced)
 {
@@ -480,6 +570,8 @@ START_TEST(a_stop_at_any_moment_is_a_stop)
 END_TEST
 
 E2E_MAIN("upgrade", nobody_notices_five_upgrades_and_back,
-    the_file_may_be_replaced, the_configuration_may_have_changed,
-    passed_sockets_stay, who_asked_stays_a_client, the_service_manager_is_told,
+    workers_that_are_killed_meanwhile_cost_nothing,
+    masters_that_are_killed_meanwhile_are_succeeded, the_file_may_be_replaced,
+    the_configuration_may_have_changed, passed_sockets_stay,
+    who_asked_stays_a_client, the_service_manager_is_told,
     one_that_lies_costs_nothing_but_the_master, a_stop_at_any_moment_is_a_stop)
