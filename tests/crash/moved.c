@@ -24,7 +24,7 @@ fill(struct moved *moved, size_t max)
 	static char data[65536];
 	struct pollfd pfd = {.fd = moved->pair.client, .events = POLLOUT};
 
-	while (moved->sent < max && poll(&pfd, 1, 20) == 1) {
+	while (moved->sent < max && poll(&pfd, 1, 5) == 1) {
 		size_t length = max - moved->sent < sizeof data
 		    ? max - moved->sent
 		    : sizeof data;

@@ -22,9 +22,9 @@
 #include "proc.h"
 #include "reloads.h"
 
-#define QUICK_STOPS  30U
-#define QUICK_SWEEPS 6U
-#define DEATHS       4U /* that a sweep follows upon */
+#define QUICK_STOPS  20U
+#define QUICK_SWEEPS 4U
+#define DEATHS       3U /* that a sweep follows upon */
 #define SETTLE_MS    20000
 
 #define STREAMS     6U

@@ -12,10 +12,9 @@
 
 #include "server/state/channel.h"
 #include "tests/unit/child.h"
+#include "tests/unit/raw.h"
 
 #define HEAD_SIZE offsetof(struct channel_message, text)
-/* What the kernel passes at most (SCM_MAX_FD). */
-#define KERNEL_FDS_MAX 253
 
 static struct channel_message message;
 static struct channel_extra extra;
@@ -38,32 +37,12 @@ close_ends(void)
 	(void)close(some_fd);
 }
 
-/* Send bytes and descriptors as they are, without channel_send's care.  False
- * if the kernel knows that the other end takes no descriptors. */
+/* Without channel_send's care.  False if the kernel knows that the other end
+ * takes no descriptors. */
 static bool
 send_raw(int fd, const void *bytes, size_t length, uint32_t fds)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int) * KERNEL_FDS_MAX)];
-	} control;
-	struct iovec iov = {.iov_base = (void *)bytes, .iov_len = length};
-	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *cmsg;
-
-	if (fds > 0) {
-		memset(&control, 0, sizeof(control));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(sizeof(int) * fds);
-		cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds);
-		for (uint32_t i = 0; i < fds; i++)
-			memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &some_fd,
-			    sizeof(int));
-	}
-	if (sendmsg(fd, &header, MSG_DONTWAIT) == (ssize_t)length)
+	if (raw_send(fd, bytes, length, some_fd, fds) == 0)
 		return true;
 	ck_assert_int_eq(errno, EPERM);
 	ck_assert_uint_gt(fds, 0);
@@ -226,7 +205,7 @@ static const struct bad bads[] = {
 START_TEST(malformed_messages_are_errors_and_leak_nothing)
 {
 	static const uint32_t counts[] = {
-	    0, 1, CHANNEL_FDS_MAX, CHANNEL_FDS_MAX + 1, KERNEL_FDS_MAX};
+	    0, 1, CHANNEL_FDS_MAX, CHANNEL_FDS_MAX + 1, RAW_FDS_MAX};
 	union {
 		struct channel_message message;
 		char bytes[2 * sizeof(struct channel_message)];
@@ -269,7 +248,7 @@ START_TEST(too_many_descriptors_leak_nothing)
 	before = count_fds();
 	for (int i = 0; i < 2; i++) {
 		channel_init(&message, CHANNEL_PLAN);
-		if (!send_raw(ends[i], &message, HEAD_SIZE, KERNEL_FDS_MAX))
+		if (!send_raw(ends[i], &message, HEAD_SIZE, RAW_FDS_MAX))
 			continue;
 		ck_assert_int_eq(channel_receive(ends[1 - i], &message, &extra),
 		    -EPROTO);

@@ -10,6 +10,7 @@
 
 #include "server/state/transfer.h"
 #include "tests/unit/child.h"
+#include "tests/unit/raw.h"
 
 #define OURS sizeof(struct transfer_record)
 
@@ -88,31 +89,10 @@ START_TEST(a_batch_arrives_as_it_was)
 }
 END_TEST
 
-/* Raw bytes with descriptors. */
 static void
 send_raw(int fd, const void *bytes, size_t length, uint32_t fds)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int) * TRANSFER_FDS_MAX)];
-	} control;
-	struct iovec iov = {.iov_base = (void *)bytes, .iov_len = length};
-	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *cmsg;
-
-	if (fds > 0) {
-		memset(&control, 0, sizeof(control));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(sizeof(int) * fds);
-		cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds);
-		for (uint32_t i = 0; i < fds; i++)
-			memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &some_fd,
-			    sizeof(int));
-	}
-	ck_assert_int_eq(sendmsg(fd, &header, MSG_DONTWAIT), (ssize_t)length);
+	ck_assert_int_eq(raw_send(fd, bytes, length, some_fd, fds), 0);
 }
 
 static char raw[sizeof(struct transfer_head) +
