@@ -26,17 +26,12 @@
 #include "server/master/spawn.h"
 #include "server/master/upgrade.h"
 
-#define CHECK_MS       1000
 #define DELAY_FIRST_MS 10
 #define DELAY_LAST_MS  5000
-/* How long status tells of a damaged body that was replaced. */
-#define FAULT_SHOWN_MS 60000
 #define SETTLED_MS     1000
 
 /* Ids that a fresh body skips past those its predecessor may have used. */
 #define ID_MARGIN (UINT64_C(1) << 20)
-
-static void start_body(struct body_ref *ref);
 
 /* What a body is made of */
 
@@ -146,7 +141,7 @@ drop_body(struct body_ref *ref)
 static void
 on_next(struct loop_timer *timer)
 {
-	start_body(timer->arg);
+	bodies_begin(timer->arg);
 }
 
 static void
@@ -224,8 +219,8 @@ say_started(struct body_ref *ref)
 	log_info("worker %u could be started", ref->seat);
 }
 
-static void
-start_body(struct body_ref *ref)
+void
+bodies_begin(struct body_ref *ref)
 {
 	int rc;
 
@@ -407,84 +402,6 @@ on_worker_gone(struct body_ref *ref)
 	end_body(ref);
 }
 
-/* Once a second: what the bodies look like, and fresh log budgets. */
-
-/* A worker shuts its channel by ending, and its holder with it. */
-static bool
-is_deaf(const struct body_ref *ref)
-{
-	return ref->deaf_ms != 0 && ref->master->phase == MASTER_SERVING &&
-	    loop_now_ms(ref->master->loop) - ref->deaf_ms >= CHECK_MS;
-}
-
-static void
-kill_holder(const struct body_ref *ref)
-{
-	if (ref->holder_pidfd >= 0)
-		process_kill(ref->holder_pidfd);
-	else if (ref->holder_pid != 0)
-		(void)kill(ref->holder_pid, SIGKILL);
-}
-
-static const char *
-find_fault(const struct body_ref *ref)
-{
-	if (is_deaf(ref))
-		return "its channel was shut";
-	/* Another version's is not ours to judge. */
-	if (ref->is_foreign)
-		return NULL;
-	return body_head_fault(ref->body.head, ref->body.size);
-}
-
-static void
-check_body(struct body_ref *ref)
-{
-	const char *fault = find_fault(ref);
-	uint64_t now = loop_now_ms(ref->master->loop);
-
-	deaths_look(ref);
-	courier_retry(ref);
-	access_check(ref);
-	if (fault == NULL) {
-		if (!ref->is_lost && now - ref->fault_ms >= FAULT_SHOWN_MS)
-			ref->fault[0] = '\0';
-		return;
-	}
-	if (!ref->is_damaged)
-		log_error("the body of worker %u is damaged, it will be "
-			  "replaced: %s",
-		    ref->seat, fault);
-	ref->is_damaged = true;
-	ref->fault_ms = now;
-	(void)snprintf(ref->fault, sizeof(ref->fault),
-	    "its body was damaged and replaced: %s", fault);
-	/* Its successor will find the same and give up, and so the holder; but
-	 * no successor opens a channel again. */
-	if (is_deaf(ref))
-		kill_holder(ref);
-	process_kill(ref->worker_pidfd);
-}
-
-static void
-on_check(struct loop_timer *timer)
-{
-	struct master *m = timer->arg;
-
-	BODIES_EACH(&m->bodies, ref)
-	{
-		if (ref->body_fd >= 0)
-			check_body(ref);
-		ref->log_budget = COURIER_LINES_A_SECOND;
-		if (ref->log_lost > 0)
-			log_warn("worker %u logs too much lines_dropped=%llu",
-			    ref->seat, (unsigned long long)ref->log_lost);
-		ref->log_lost = 0;
-	}
-	handover_wake(m);
-	loop_timer_set(m->loop, timer, CHECK_MS);
-}
-
 static void
 init_ref(struct master *m, uint32_t i)
 {
@@ -502,77 +419,6 @@ init_ref(struct master *m, uint32_t i)
 	    .worker_gone = on_worker_gone,
 	    .next_timer = {.due = on_next, .arg = ref},
 	};
-}
-
-static void
-become_current(struct body_ref *ref)
-{
-	ref->is_current = true;
-	ref->delay_ms = 0;
-	start_body(ref);
-}
-
-void
-bodies_replace(struct body_ref *ref)
-{
-	ref->is_current = false;
-	become_current(bodies_partner(&ref->master->bodies, ref));
-}
-
-/* A row of the seat that has no body, or NULL. */
-static struct body_ref *
-free_row(const struct bodies *bodies, uint32_t seat)
-{
-	struct body_ref *ref = &bodies->refs[seat];
-
-	if (ref->body_fd >= 0)
-		ref = bodies_partner(bodies, ref);
-	return ref->body_fd >= 0 ? NULL : ref;
-}
-
-/* A body that was taken over serves its seat until handover.c has it
- * replaced; of two that one which is not to go already. */
-static bool
-adopt_current(struct bodies *bodies, uint32_t seat)
-{
-	struct body_ref *ref = &bodies->refs[seat];
-	struct body_ref *partner = bodies_partner(bodies, ref);
-
-	if (ref->body_fd < 0 ||
-	    (partner->body_fd >= 0 && ref->body.head->is_retiring != 0))
-		ref = partner;
-	if (!ref->is_foreign)
-		return false;
-	ref->is_current = true;
-	return true;
-}
-
-bool
-bodies_can_resize(const struct master *m, uint32_t count)
-{
-	for (uint32_t i = m->bodies.count; i < count; i++) {
-		if (free_row(&m->bodies, i) == NULL)
-			return false;
-	}
-	return true;
-}
-
-void
-bodies_resize(struct master *m, uint32_t count)
-{
-	while (m->bodies.count > count) {
-		struct body_ref *ref = bodies_at(&m->bodies, --m->bodies.count);
-
-		loop_timer_cancel(m->loop, &ref->next_timer);
-		ref->is_current = false;
-	}
-	while (m->bodies.count < count) {
-		uint32_t seat = m->bodies.count++;
-
-		if (!adopt_current(&m->bodies, seat))
-			become_current(free_row(&m->bodies, seat));
-	}
-	handover_wake(m);
 }
 
 int
@@ -616,8 +462,9 @@ bodies_start(struct master *m, uint32_t count)
 			ref->first_id = next_first_id(ref);
 	}
 	bodies_resize(m, count);
-	m->bodies.check_timer = (struct loop_timer){.due = on_check, .arg = m};
-	loop_timer_set(m->loop, &m->bodies.check_timer, CHECK_MS);
+	m->bodies.check_timer =
+	    (struct loop_timer){.due = bodies_check, .arg = m};
+	loop_timer_set(m->loop, &m->bodies.check_timer, BODIES_CHECK_MS);
 	return 0;
 }
 
@@ -643,7 +490,7 @@ bodies_kill(struct master *m)
 	BODIES_EACH(&m->bodies, ref)
 	{
 		/* The holder first, or it would start another worker. */
-		kill_holder(ref);
+		bodies_kill_holder(ref);
 		process_kill(ref->worker_pidfd);
 	}
 	orphans_end(&m->bodies);

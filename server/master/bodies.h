@@ -17,12 +17,17 @@
 #include "common/attr.h"
 #include "server/master/body_ref.h"
 
+#define BODIES_CHECK_MS 1000
+
 /* Room for all there may ever be; adopt.h's go there.  Returns 0 or
  * -ENOMEM. */
 must_check int bodies_open(struct master *m);
 /* Start what is missing of count bodies; what can't be started now is tried
  * again.  Returns 0, or what bodies_open() returns if that was not called. */
 must_check int bodies_start(struct master *m, uint32_t count);
+/* Start the body of a row that has none, now or as soon as it can be. */
+void bodies_begin(struct body_ref *ref);
+
 /* From now on there are count seats: start what is missing; what is too much
  * is no current body any more.  Both rows of a seat may still be taken by
  * bodies that hand over: ask before. */
@@ -31,6 +36,9 @@ bool bodies_can_resize(const struct master *m, uint32_t count);
 /* Start a fresh body in the row beside this one, which is its seat's current
  * one then. */
 void bodies_replace(struct body_ref *ref);
+
+/* Once a second: replace what is damaged (a timer's function). */
+void bodies_check(struct loop_timer *timer);
 
 /* A holder is dead. */
 void bodies_on_holder_end(struct body_ref *ref);
@@ -42,6 +50,7 @@ void bodies_reap(struct master *m);
 void bodies_tell(struct master *m);
 /* They had their time. */
 void bodies_kill(struct master *m);
+void bodies_kill_holder(const struct body_ref *ref);
 
 void bodies_release(struct master *m);
 

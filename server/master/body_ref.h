@@ -55,8 +55,8 @@ struct body_end {
 	struct body_ref *other; /* the body at the other end; NULL: it ended */
 	uint32_t count;         /* connections to be given; CHANNEL_ALL */
 	int fd;                 /* the end, until the worker has it; else -1 */
-	bool is_sent;           /* to the worker that is there now */
 	uint64_t sent_ms;
+	bool is_sent; /* to the worker that is there now */
 };
 
 struct body_ref {
@@ -73,29 +73,29 @@ struct body_ref {
 	struct loop_watch channel;
 	struct body_outbox outbox;
 	uint64_t follows;  /* generation that its worker works by, it says */
-	int channel_fd;    /* our end, -1: none */
 	uint64_t deaf_ms;  /* when the channel was at its end, or 0 */
+	int channel_fd;    /* our end, -1: none */
 	bool is_behind;    /* with sending: an error that may pass */
 	bool owes_closing; /* it has not answered m->closing yet */
 
 	/* Hand-over (handover.c). */
-	const char *leaves; /* why it is to go, or NULL */
 	bool is_foreign;    /* another master's, of perhaps another program */
 	bool is_faulted;    /* its worker crashed; whoever made it do so may
 			     * know where everything lies */
 	bool is_retiring;   /* others have its sockets: it is told so */
+	uint32_t broken;    /* hand-overs that failed, one after the other */
+	const char *leaves; /* why it is to go, or NULL */
 	struct body_end give;
 	struct body_end take;
-	uint32_t broken; /* hand-overs that failed, one after the other */
-	uint64_t given;  /* connections that others have from it */
+	uint64_t given;         /* connections that others have from it */
 	uint64_t give_after_ms; /* not before */
 	int32_t excess; /* connections it should give, or take (rebalance.c) */
 
 	/* The processes. */
-	bool is_lost;     /* its holder is dead, the worker lives on */
-	bool has_death;   /* death is one */
 	pid_t holder_pid; /* 0: none */
 	int holder_pidfd; /* of one that is not our child; else -1 */
+	bool is_lost;     /* its holder is dead, the worker lives on */
+	bool has_death;   /* death is one */
 	struct loop_watch holder_end;
 	pid_t worker_pid;  /* as the kernel told, 0: none known */
 	pid_t greeted_pid; /* said hello, and could not be taken for it; or 0 */

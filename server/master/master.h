@@ -60,7 +60,9 @@ struct master {
 	uint8_t service_levels[PLAN_SERVICES_MAX];
 	enum log_level worker_level; /* the most that workers may log */
 
-	bool drops; /* started as root: everything else gives that up */
+	bool drops;         /* started as root: everything else gives that up */
+	bool is_in_command; /* the start can't fail any more */
+	bool reload_ok;     /* what came of the last load or reload */
 
 	int board_fd;      /* can write */
 	int board_read_fd; /* can't */
@@ -70,7 +72,6 @@ struct master {
 	struct passed passed; /* sockets, by the service manager */
 	struct doors doors;
 	struct takeover *takeover; /* at the start: bodies that were found */
-	bool is_in_command;        /* the start can't fail any more */
 	struct listeners listeners;
 	struct bodies bodies;
 	struct loop_timer handover_timer; /* handover_look() is due */
@@ -90,8 +91,7 @@ struct master {
 
 	uint64_t started_ms;   /* CLOCK_MONOTONIC */
 	uint64_t loaded_at_us; /* since the epoch */
-	bool reload_ok;        /* what came of the last load or reload */
-	uint64_t reload_at_us;
+	uint64_t reload_at_us; /* of the last load or reload */
 	char reload_message[640];
 };
 

@@ -27,7 +27,8 @@
 #define BOARD_VERSION 2
 /* Two for each seat: a body and the one that takes its place live side by
  * side for a while. */
-#define BOARD_ROWS (2 * PLAN_WORKERS_MAX)
+#define BOARD_ROWS 256
+_Static_assert(BOARD_ROWS == 2 * PLAN_WORKERS_MAX, "two rows a seat");
 
 /* Counters of rows never go back: these are what they stood at, summed over
  * all rows, when an index was given to the name that has it now. */

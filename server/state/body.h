@@ -28,7 +28,7 @@
 #include "server/state/slot.h"
 
 #define BODY_MAGIC         0x79646f6264767273ULL /* "srvdbody" */
-#define BODY_VERSION       3
+#define BODY_VERSION       4
 #define BODY_PIPES_MAX     1024
 #define BODY_LISTENERS_MAX (2 * PLAN_LISTENERS_MAX)
 #define BODY_PLANS         2

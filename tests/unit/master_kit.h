@@ -193,6 +193,13 @@ kit_on_turn(struct loop_timer *timer)
 }
 
 static inline void
+kit_begin_turns(void)
+{
+	kit_timer = (struct loop_timer){.due = kit_on_turn};
+	loop_timer_set(kit.loop, &kit_timer, 0);
+}
+
+static inline void
 kit_on_end(struct loop_timer *timer)
 {
 	(void)timer;
@@ -301,16 +308,15 @@ kit_start_workers(void)
 		kit_add_body(i);
 		kit_tell(i, CHANNEL_HELLO, 0);
 	}
-	kit_timer = (struct loop_timer){.due = kit_on_turn};
-	loop_timer_set(kit.loop, &kit_timer, 0);
+	kit_begin_turns();
 	(void)kit_run(50);
 	for (uint32_t i = 0; i < KIT_WORKERS; i++)
 		ck_assert_uint_eq(kit.bodies.refs[i].follows, 1);
 }
 
-/* A gateway that runs: all workers have the plan and follow it. */
+/* All that there is before bodies are started. */
 static inline void
-kit_open(const char *services)
+kit_open_master(const char *services)
 {
 	char why[640];
 
@@ -323,6 +329,13 @@ kit_open(const char *services)
 	ck_assert_int_eq(listeners_open(&kit.listeners, kit.plan, why,
 			     sizeof(why)),
 	    0);
+}
+
+/* A gateway that runs: all workers have the plan and follow it. */
+static inline void
+kit_open(const char *services)
+{
+	kit_open_master(services);
 	kit_start_workers();
 }
 

@@ -2,162 +2,12 @@
  * test_handover - what the master does about bodies that are to go; their
  * workers, and holders, are played.
  */
-#include <errno.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "server/master/deaths.h"
 #include "server/master/handover.h"
-#include "server/master/spawn.h"
 #include "server/master/status.h"
-#include "tests/unit/master_kit.h"
-
-static pid_t holders[KIT_BODIES];
-static bool is_spawning = true;
-
-static unsigned
-index_of(int body_fd)
-{
-	for (unsigned i = 0; i < KIT_BODIES; i++) {
-		if (kit.bodies.refs[KIT_ROW(i)].body_fd == body_fd)
-			return i;
-	}
-	ck_abort_msg("no such body");
-}
-
-static pid_t
-sleep_aside(void)
-{
-	pid_t pid = fork();
-
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		(void)pause();
-		_exit(0);
-	}
-	return pid;
-}
-
-/* A holder that holds nothing; its worker is the test's. */
-static pid_t
-spawn(uint32_t seat, const struct spawn_fds *fds)
-{
-	unsigned i = index_of(fds->body_fd);
-
-	ck_assert_uint_eq(seat, i % KIT_WORKERS);
-	if (!is_spawning)
-		return -ENOMEM;
-	kit_workers[i] =
-	    (struct kit_worker){.fd = dup(fds->channel_fd), .joins = true};
-	ck_assert_int_ge(kit_workers[i].fd, 0);
-	holders[i] = sleep_aside();
-	return holders[i];
-}
-
-static struct body_ref *
-ref_of(unsigned i)
-{
-	return &kit.bodies.refs[KIT_ROW(i)];
-}
-
-/* The worker of body i is there. */
-static void
-greet(unsigned i)
-{
-	ref_of(i)->worker_pid = 4711;
-	kit_workers[i].follows = 0;
-	kit_tell(i, CHANNEL_HELLO, 0);
-	(void)kit_run(50);
-}
-
-static void
-set_live(unsigned i, uint32_t live)
-{
-	struct board_row *row = board_map_row(kit.board_fd, KIT_ROW(i));
-
-	ck_assert_ptr_nonnull(row);
-	atomic_store(&row->connections, live);
-	(void)munmap(row, sizeof(*row));
-}
-
-static void
-open_gateway(void)
-{
-	char why[640];
-
-	kit_load(KIT_ONE);
-	kit.bodies.spawn = spawn;
-	ck_assert_int_eq(loop_new(&kit.loop), 0);
-	ck_assert_int_eq(notify_open(&kit), 0);
-	ck_assert_int_eq(logger_open(kit.plan, 0, why, sizeof(why)), 0);
-	kit_open_board();
-	ck_assert_int_eq(reload_open(&kit), 0);
-	ck_assert_int_eq(listeners_open(&kit.listeners, kit.plan, why,
-			     sizeof(why)),
-	    0);
-	ck_assert_int_eq(bodies_start(&kit, KIT_WORKERS), 0);
-	kit_timer = (struct loop_timer){.due = kit_on_turn};
-	loop_timer_set(kit.loop, &kit_timer, 0);
-	for (unsigned i = 0; i < KIT_WORKERS; i++) {
-		greet(i);
-		ck_assert_uint_eq(ref_of(i)->follows, 1);
-		set_live(i, 3);
-	}
-}
-
-/* The worker of body i is gone. */
-static void
-leave(unsigned i)
-{
-	ref_of(i)->worker_pid = 0;
-	(void)close(kit_workers[i].fd);
-	kit_workers[i].fd = -1;
-}
-
-/* The body's holder dies; its worker too, or it lives on. */
-static void
-lose_holder(unsigned i, bool worker_lives)
-{
-	pid_t before = holders[i];
-
-	if (worker_lives)
-		ref_of(i)->worker_pidfd =
-		    (int)syscall(SYS_pidfd_open, getpid(), 0);
-	else
-		leave(i);
-	ck_assert_int_eq(kill(holders[i], SIGKILL), 0);
-	(void)kit_run(100);
-	/* It may have another body already. */
-	ck_assert_int_ne(ref_of(i)->holder_pid, before);
-}
-
-/* The worker of a body that lost its holder ends as well. */
-static void
-end_worker(unsigned i)
-{
-	struct body_ref *ref = ref_of(i);
-
-	set_live(i, 0);
-	(void)close(ref->worker_pidfd);
-	ref->worker_pidfd = -1;
-	leave(i);
-	ref->worker_gone(ref);
-	(void)kit_run(50);
-}
-
-static void
-say_given(unsigned i, uint64_t transfer, uint32_t count, bool is_reset)
-{
-	struct channel_message message;
-
-	channel_init(&message, CHANNEL_GIVEN);
-	message.request = transfer;
-	message.count = count;
-	message.is_reset = is_reset;
-	kit_say(i, &message);
-	(void)kit_run(50);
-}
+#include "tests/unit/handover_kit.h"
 
 /* Are these the two ends of one channel? */
 static bool
@@ -447,71 +297,6 @@ START_TEST(fewer_workers_hand_over_to_those_that_stay)
 }
 END_TEST
 
-static struct {
-	unsigned count;
-	uint64_t moved;
-	char why[128];
-} evened;
-
-static void
-on_evened(void *arg, uint64_t moved, const char *why)
-{
-	ck_assert_ptr_eq(arg, &evened);
-	evened.count++;
-	evened.moved = moved;
-	(void)snprintf(evened.why, sizeof(evened.why), "%s",
-	    why == NULL ? "" : why);
-}
-
-static void
-even_out(void)
-{
-	evened.count = 0;
-	ck_assert_int_eq(rebalance_begin(&kit, on_evened, &evened), 0);
-	ck_assert_int_eq(rebalance_begin(&kit, on_evened, &evened), -EBUSY);
-	ck_assert_uint_eq(evened.count, 0);
-	(void)kit_run(50);
-}
-
-START_TEST(connections_are_evened_out)
-{
-	open_gateway();
-	/* They are, but for one. */
-	set_live(0, 4);
-	even_out();
-	ck_assert_uint_eq(evened.count, 1);
-	ck_assert_uint_eq(evened.moved, 0);
-	ck_assert_str_eq(evened.why, "");
-	set_live(0, 104);
-	even_out();
-	ck_assert_uint_eq(evened.count, 0);
-	ck_assert_uint_eq(kit_workers[0].give.count, 50);
-	ck_assert_uint_eq(kit_workers[0].give.request,
-	    kit_workers[1].take.request);
-	/* It says that it gave more than it should: none is believed. */
-	say_given(0, kit_workers[0].give.request, 51, false);
-	ck_assert_uint_eq(evened.count, 1);
-	ck_assert_uint_eq(evened.moved, 0);
-	even_out();
-	say_given(0, kit_workers[0].give.request, 49, false);
-	ck_assert_uint_eq(evened.count, 1);
-	ck_assert_uint_eq(evened.moved, 49);
-	ck_assert_str_eq(evened.why, "");
-	even_out();
-	say_given(0, kit_workers[0].give.request, 7, true);
-	ck_assert_uint_eq(evened.moved, 7);
-	ck_assert_ptr_nonnull(strstr(evened.why, "try again"));
-	/* A stop; and whoever asked has gone. */
-	even_out();
-	rebalance_forget(&kit, &evened);
-	evened.count = 0;
-	rebalance_stop(&kit);
-	ck_assert_uint_eq(evened.count, 0);
-	kit.phase = MASTER_STOPPING;
-	ck_assert_int_eq(rebalance_begin(&kit, on_evened, &evened), -EBUSY);
-}
-END_TEST
-
 START_TEST(nothing_begins_while_it_stops)
 {
 	open_gateway();
@@ -529,5 +314,4 @@ UNIT_MAIN("handover", a_lost_holders_body_hands_over_to_a_fresh_one,
     a_taker_that_ends_is_the_end_of_its_channel,
     a_giver_that_ends_frees_its_taker, an_empty_body_gives_nothing,
     a_body_without_successor_goes_on, a_crash_costs_a_fresh_body_once_a_second,
-    fewer_workers_hand_over_to_those_that_stay, connections_are_evened_out,
-    nothing_begins_while_it_stops)
+    fewer_workers_hand_over_to_those_that_stay, nothing_begins_while_it_stops)
