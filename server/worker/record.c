@@ -108,7 +108,7 @@ record_is_sound(const struct worker *w, const struct transfer_record *r,
     const int *fds)
 {
 	const int *up = fds + 1 + (r->has_backend_fd != 0);
-	const int *down = up + 2 * (r->flows[FLOW_UP].has_pipe != 0);
+	const int *down = r->flows[FLOW_UP].has_pipe != 0 ? up + 2 : up;
 
 	return r->id != 0 &&
 	    (r->state == CONN_RELAYING || r->state == CONN_RESETTING) &&

@@ -46,7 +46,7 @@ struct stage {
 };
 
 /* Each by four pairs of sides. */
-#define ALL (4 * MOVED_BEHAVIOURS)
+#define ALL (4U * MOVED_BEHAVIOURS)
 
 static struct moved all[ALL];
 
@@ -225,7 +225,7 @@ hand_over(struct stage *s, unsigned point)
 	trial.seen = killer.seen;
 	if (trial.has_killed && s->victim == 0)
 		gateway_expect_successor(&s->gateway, 0, remains);
-	for (size_t i = 0; i < ALL; i++)
+	for (unsigned i = 0; i < ALL; i++)
 		all[i].does->after(&all[i]);
 	expect_sound(s);
 	change_workers(s, 2);

@@ -49,6 +49,13 @@ kit_join(enum channel_type order, uint32_t count)
 	CHILD_CHECK(told.request == KIT_TRANSFER);
 }
 
+/* What keep() was called for as the n'th is not to outlive a sweep. */
+static inline void
+let_go(uint32_t n)
+{
+	kit.w.head->listener_fd[2 * (size_t)(keep_row + n)] = 0;
+}
+
 /* The next message to the master that is no line of the log. */
 static inline bool
 kit_tells(enum channel_type type)

@@ -44,7 +44,7 @@ retire(void)
 {
 	/* What keep() put there is not the worker's. */
 	for (uint32_t i = 0; i < kept; i++)
-		kit.w.head->listener_fd[2 * (keep_row + i)] = 0;
+		let_go(i);
 	channel_init(&told, CHANNEL_RETIRE);
 	CHILD_CHECK(channel_send(master_end, &told, NULL, 0) == 0);
 	orders_on_event(&kit.w);
@@ -95,7 +95,6 @@ frozen(void *arg)
 	begin(CHANNEL_ALL);
 	CHILD_CHECK(send(conns[0].client, "early", 5, 0) == 5);
 	(void)close(conns[1].client);
-	kit.w.head->listener_fd[2 * keep_row] = 0;
 	kit_turn();
 	kit_turn();
 	CHILD_CHECK(is_silent(conns[0].backend));
@@ -203,7 +202,6 @@ end_of_taker(void *arg)
 	if (*dies)
 		kit_die();
 	(void)close(other_end);
-	kit.w.head->listener_fd[2 * (keep_row + 1)] = 0;
 	kit_turn();
 	kit_turn();
 	CHILD_CHECK(count_frozen() == 0 && kit.w.live == CONNS);

@@ -96,7 +96,7 @@ send_raw(int fd, const void *bytes, size_t length, uint32_t fds)
 }
 
 static char raw[sizeof(struct transfer_head) +
-    TRANSFER_BATCH_MAX * TRANSFER_RECORD_MAX];
+    (size_t)TRANSFER_BATCH_MAX * TRANSFER_RECORD_MAX];
 
 /* What a sender with such records writes; returns its length. */
 static size_t
