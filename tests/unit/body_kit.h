@@ -28,6 +28,7 @@ struct kit {
 	struct worker w;
 	struct board board;
 	struct board_head *board_head;
+	struct board_row *row_one; /* another body's, of seat 1 */
 	int plan_fd;
 	int board_fd;
 };
@@ -91,14 +92,14 @@ kit_memory(struct kit *kit)
 	CHILD_CHECK(board_map(read_fd, &kit->board) == 0);
 	w->board = &kit->board;
 	w->row = board_map_row(kit->board_fd, 0);
+	kit->row_one = board_map_row(kit->board_fd, 1);
 	kit->board_head = board_map_head(kit->board_fd);
 	CHILD_CHECK(w->row != NULL && kit->board_head != NULL);
 	board_set_live(kit->board_head, 0, true);
 	(void)close(body_fd);
 	(void)close(read_fd);
 	w->now_ms = kit_now_ms();
-	w->listening =
-	    calloc((size_t)BODY_SOCKETS_MAX, sizeof(*w->listening));
+	w->listening = calloc((size_t)BODY_SOCKETS_MAX, sizeof(*w->listening));
 	w->free_slots = calloc(KIT_SLOTS + 1, sizeof(uint32_t));
 	w->starved.slots = calloc(KIT_SLOTS + 1, sizeof(uint32_t));
 	w->starved.queued = calloc(KIT_SLOTS + 1, 1);

@@ -40,6 +40,16 @@ follow(uint64_t generation)
 	CHILD_CHECK(kit.w.generation == generation);
 }
 
+/* The worker of seat 1 has the sockets of a generation open. */
+static void
+serve_seat_one(uint64_t generation)
+{
+	board_set_live(kit.board_head, 1, true);
+	atomic_store(&kit.row_one->accepts, generation);
+	kit.w.relieve_ms = 0;
+	accept_relieve(&kit.w);
+}
+
 /* Whoever comes to socket n is accepted, by the service of its group. */
 static void
 expect_accepted(int master, uint32_t n)
@@ -127,10 +137,11 @@ is_full(void *arg)
 	CHILD_CHECK(!send_member(2, KIT_LISTENER_OLD, BODY_EXTRAS_MAX + 1,
 	    dup(BODY_FD_NULL)));
 	CHILD_CHECK(judge(2) == FOLLOW_INCOMPLETE);
-	/* Given up: those of seats that have a worker are closed. */
+	/* Given up: that of a seat whose worker accepts is closed. */
 	follow_abort(&kit.w, 2);
-	for (uint32_t i = 0; i < PLAN_WORKERS_MAX - 1; i++)
-		CHILD_CHECK(kit.w.head->listener_fd[EXTRA(i)] == 0);
+	serve_seat_one(1);
+	CHILD_CHECK(kit.w.head->listener_fd[EXTRA(0)] == 0);
+	CHILD_CHECK(kit.w.head->listener_fd[EXTRA(1)] != 0);
 }
 
 START_TEST(there_is_room_for_so_many)
@@ -140,7 +151,8 @@ START_TEST(there_is_room_for_so_many)
 }
 END_TEST
 
-/* Seat 1 has a worker again: its queue is that one's, untouched. */
+/* Seat 1 is to have a worker again: when it has one its queue is that one's,
+ * untouched; until then somebody has it, whatever becomes of the master. */
 static void
 gives_back(void *arg)
 {
@@ -156,6 +168,9 @@ gives_back(void *arg)
 	queued = connect_to(master_one);
 	CHILD_CHECK(queued >= 0);
 	follow(3);
+	serve_seat_one(2);
+	CHILD_CHECK(kit.w.head->listener_fd[EXTRA(0)] != 0);
+	serve_seat_one(3);
 	CHILD_CHECK(kit.w.head->listener_fd[EXTRA(0)] == 0);
 	CHILD_CHECK(kit.w.head->listener_fd[EXTRA(1)] != 0);
 	CHILD_CHECK(count_slots(KIT_OLD) == 0);
