@@ -359,9 +359,8 @@ on_answer(struct worker *w, uint32_t have)
 		return;
 	}
 	w->give.refused = 0;
-	w->give.limit = 2 * w->give.limit < TRANSFER_BATCH_MAX
-	    ? 2 * w->give.limit
-	    : TRANSFER_BATCH_MAX;
+	w->give.limit =
+	    2 * w->give.limit < GIVE_BATCH ? 2 * w->give.limit : GIVE_BATCH;
 }
 
 void
@@ -402,7 +401,7 @@ init_cache(struct worker *w)
 {
 	w->give = (struct give){
 	    .phase = GIVE_UNSURE,
-	    .limit = TRANSFER_BATCH_MAX,
+	    .limit = GIVE_BATCH,
 	    .frozen_us = w->now_us,
 	};
 }

@@ -141,7 +141,7 @@ refused(void *arg)
 	CHILD_CHECK(transfer_receive(other_end, &heard) == -EAGAIN);
 	CHILD_CHECK(give_wait(&kit.w, 1000) > 0);
 	/* Half as many, until it goes. */
-	for (uint32_t limit = TRANSFER_BATCH_MAX / 2; limit > 1; limit /= 2) {
+	for (uint32_t limit = GIVE_BATCH / 2; limit > 1; limit /= 2) {
 		kit.w.now_ms += 100;
 		kit_turn();
 		CHILD_CHECK(kit_hears(limit < CONNS ? limit : CONNS));
