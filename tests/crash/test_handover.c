@@ -86,41 +86,6 @@ renew_load(struct stage *s)
 }
 
 static void
-begin(struct stage *s)
-{
-	char path[E2E_PATH_SIZE];
-	char address[ADDR_TEXT_SIZE];
-
-	renew_load(s);
-	s->listen_fd[SIDE_TCP] =
-	    net_listen("127.0.0.1:0", 64, s->bound[SIDE_TCP]);
-	snprintf(address, sizeof address, "unix:%s", e2e_path(path, "back"));
-	s->listen_fd[SIDE_UNIX] = net_listen(address, 64, s->bound[SIDE_UNIX]);
-	gateway_init(&s->gateway);
-	s->gateway.globals = "watchdog = 0\n";
-	s->gateway.access = e2e_path(s->access, "access.log");
-	configure(s, 2);
-	gateway_run(&s->gateway);
-	for (unsigned client = 0; client < 2; client++) {
-		gateway_address(&s->gateway, "tcp", client,
-		    s->address[client][SIDE_TCP]);
-		gateway_address(&s->gateway, "unix", client,
-		    s->address[client][SIDE_UNIX]);
-		gateway_address(&s->gateway, "echo", client, s->echo[client]);
-	}
-	gateway_address(&s->gateway, "streams", 0, s->streams);
-}
-
-static void
-stop(struct stage *s)
-{
-	gateway_stop(&s->gateway);
-	load_free(s->load);
-	close(s->listen_fd[SIDE_TCP]);
-	close(s->listen_fd[SIDE_UNIX]);
-}
-
-static void
 open_all(struct stage *s)
 {
 	static const struct load_spec spec = {
@@ -185,21 +150,72 @@ change_workers(struct stage *s, unsigned workers)
 	    "there are not %u workers", workers);
 }
 
+static int
+body_sockets(const struct stage *s)
+{
+	return proc_fds_named(gateway_holder(&s->gateway, 0), "socket:");
+}
+
+static void
+begin(struct stage *s)
+{
+	char path[E2E_PATH_SIZE];
+	char address[ADDR_TEXT_SIZE];
+
+	renew_load(s);
+	s->listen_fd[SIDE_TCP] =
+	    net_listen("127.0.0.1:0", 64, s->bound[SIDE_TCP]);
+	snprintf(address, sizeof address, "unix:%s", e2e_path(path, "back"));
+	s->listen_fd[SIDE_UNIX] = net_listen(address, 64, s->bound[SIDE_UNIX]);
+	gateway_init(&s->gateway);
+	s->gateway.globals = "watchdog = 0\n";
+	s->gateway.access = e2e_path(s->access, "access.log");
+	configure(s, 2);
+	gateway_run(&s->gateway);
+	for (unsigned client = 0; client < 2; client++) {
+		gateway_address(&s->gateway, "tcp", client,
+		    s->address[client][SIDE_TCP]);
+		gateway_address(&s->gateway, "unix", client,
+		    s->address[client][SIDE_UNIX]);
+		gateway_address(&s->gateway, "echo", client, s->echo[client]);
+	}
+	gateway_address(&s->gateway, "streams", 0, s->streams);
+	change_workers(s, 1);
+	s->sockets = body_sockets(s);
+	change_workers(s, 2);
+}
+
+static void
+stop(struct stage *s)
+{
+	gateway_stop(&s->gateway);
+	load_free(s->load);
+	close(s->listen_fd[SIDE_TCP]);
+	close(s->listen_fd[SIDE_UNIX]);
+}
+
+/* A connection is no longer counted a moment before it is closed. */
+static bool
+has_no_more_sockets(void *arg)
+{
+	const struct stage *s = arg;
+
+	return body_sockets(s) == s->sockets;
+}
+
 static void
 expect_sound(struct stage *s)
 {
 	struct access_log log;
-	int sockets;
 
 	load_expect_exact(s->load);
 	gateway_expect_number(&s->gateway, "totals/connections", 0);
 	ck_assert_uint_eq((size_t)gateway_number(&s->gateway,
 			      "totals/accepted"),
 	    s->made);
-	sockets = proc_fds_named(gateway_holder(&s->gateway, 0), "socket:");
-	if (s->sockets == 0)
-		s->sockets = sockets;
-	ck_assert_int_eq(sockets, s->sockets);
+	ck_assert_msg(e2e_wait(has_no_more_sockets, s, SETTLE_MS),
+	    "the body has %d sockets, %d without connections", body_sockets(s),
+	    s->sockets);
 	access_log_read(&log, s->access, s->made);
 	ck_assert_uint_eq(log.count, s->made);
 	access_log_expect_unique(&log);
