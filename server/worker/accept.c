@@ -482,7 +482,9 @@ is_served(const struct worker *w, uint32_t seat)
 void
 accept_relieve(struct worker *w)
 {
-	if (w->plan == NULL || w->now_ms < w->relieve_ms)
+	/* What came for a plan that is being prepared is of seats that have a
+	 * worker as yet. */
+	if (w->plan == NULL || w->beside != NULL || w->now_ms < w->relieve_ms)
 		return;
 	w->relieve_ms = w->now_ms + RELIEVE_MS;
 	for (uint32_t i = 0; i < BODY_EXTRAS_MAX; i++) {

@@ -90,6 +90,29 @@ START_TEST(sockets_of_seats_that_are_no_more)
 }
 END_TEST
 
+/* Their worker accepts until the plan is in force. */
+static void
+waits(void *arg)
+{
+	(void)arg;
+	prepare();
+	serve_seat_one(1);
+	CHILD_CHECK(judge(2) == FOLLOW_READY);
+	plans_die();
+	serve_seat_one(1);
+	CHILD_CHECK(judge(2) == FOLLOW_READY);
+	follow(2);
+	expect_accepted(master_one, EXTRA(0));
+	expect_accepted(master_two, EXTRA(1));
+}
+
+START_TEST(sockets_of_seats_that_are_about_to_go)
+{
+	plans_compile("");
+	child_passes(waits, NULL);
+}
+END_TEST
+
 /* Seats that another worker stands in for, that have one, of no listener, of
  * no plan. */
 static void
@@ -259,6 +282,6 @@ START_TEST(they_outlive_the_worker)
 END_TEST
 
 UNIT_MAIN("follow_seats", sockets_of_seats_that_are_no_more,
-    sockets_of_other_seats_are_refused, there_is_room_for_so_many,
-    sockets_of_seats_that_are_there_again, their_listener_is_removed,
-    they_outlive_the_worker)
+    sockets_of_seats_that_are_about_to_go, sockets_of_other_seats_are_refused,
+    there_is_room_for_so_many, sockets_of_seats_that_are_there_again,
+    their_listener_is_removed, they_outlive_the_worker)
