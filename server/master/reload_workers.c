@@ -52,6 +52,15 @@ reload_settle(struct reload *r)
 	reload_finish(r, NULL);
 }
 
+/* One that hands over may hang, and have no holder that would replace it.  It
+ * holds nobody up: what its connections use keeps its rows (P2). */
+static bool
+is_left_behind(const struct body_ref *ref)
+{
+	return ref->is_retiring &&
+	    !outbox_is_ready(ref, ref->master->plan->generation);
+}
+
 static void
 look_whether_all_follow(struct reload *r)
 {
@@ -59,7 +68,7 @@ look_whether_all_follow(struct reload *r)
 
 	BODIES_EACH(bodies, ref)
 	{
-		if (!worker_follows(ref))
+		if (!worker_follows(ref) && !is_left_behind(ref))
 			return;
 	}
 	reload_settle(r);
@@ -68,7 +77,7 @@ look_whether_all_follow(struct reload *r)
 static void
 hurry_worker(const struct body_ref *ref)
 {
-	if (worker_follows(ref) || ref->body_fd < 0)
+	if (worker_follows(ref) || ref->body_fd < 0 || is_left_behind(ref))
 		return;
 	if (ref->is_lost || ref->holder_pid == 0) {
 		log_error("worker %u still works by the old configuration, and "
@@ -163,6 +172,15 @@ worker_is_ready(const struct body_ref *ref)
 }
 
 static void
+go_on(struct reload *r)
+{
+	if (r->dry_run)
+		reload_abandon(r, NULL);
+	else
+		commit(r);
+}
+
+static void
 look_whether_all_are_ready(struct reload *r)
 {
 	const struct bodies *bodies = &r->m->bodies;
@@ -172,10 +190,7 @@ look_whether_all_are_ready(struct reload *r)
 		if (!worker_is_ready(ref))
 			return;
 	}
-	if (r->dry_run)
-		reload_abandon(r, NULL);
-	else
-		commit(r);
+	go_on(r);
 }
 
 static void
@@ -204,12 +219,13 @@ on_prepare_timeout(struct reload *r)
 
 	BODIES_EACH(bodies, ref)
 	{
-		if (worker_is_ready(ref))
+		if (worker_is_ready(ref) || ref->is_retiring)
 			continue;
 		explain_unready(ref, r->message, sizeof(r->message));
-		break;
+		reload_abandon(r, "prepare");
+		return;
 	}
-	reload_abandon(r, "prepare");
+	go_on(r);
 }
 
 void

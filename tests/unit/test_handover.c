@@ -297,6 +297,32 @@ START_TEST(fewer_workers_hand_over_to_those_that_stay)
 }
 END_TEST
 
+START_TEST(one_that_hangs_holds_up_no_reload)
+{
+	struct kit_outcome told;
+
+	open_gateway();
+	kit_workers[1].manner = KIT_FROZEN;
+	lose_holder(1, true);
+	greet(3);
+	ck_assert(ref_of(1)->is_retiring);
+	kit_configure(KIT_ONE KIT_TWO);
+	told = kit_reload(false);
+	ck_assert_msg(told.ok, "%s", told.message);
+	ck_assert_uint_eq(ref_of(3)->follows, 2);
+	ck_assert_uint_eq(ref_of(1)->follows, 1);
+	/* It runs again: it gets there, and others are waited for as ever. */
+	kit_workers[1].manner = KIT_OBEYS;
+	(void)kit_run(50);
+	ck_assert_uint_eq(ref_of(1)->follows, 2);
+	kit_workers[0].manner = KIT_SILENT;
+	kit_configure(KIT_ONE);
+	told = kit_reload(false);
+	ck_assert(!told.ok);
+	ck_assert_str_eq(told.stage, "prepare");
+}
+END_TEST
+
 START_TEST(nothing_begins_while_it_stops)
 {
 	open_gateway();
@@ -314,4 +340,5 @@ UNIT_MAIN("handover", a_lost_holders_body_hands_over_to_a_fresh_one,
     a_taker_that_ends_is_the_end_of_its_channel,
     a_giver_that_ends_frees_its_taker, an_empty_body_gives_nothing,
     a_body_without_successor_goes_on, a_crash_costs_a_fresh_body_once_a_second,
-    fewer_workers_hand_over_to_those_that_stay, nothing_begins_while_it_stops)
+    fewer_workers_hand_over_to_those_that_stay,
+    one_that_hangs_holds_up_no_reload, nothing_begins_while_it_stops)
