@@ -21,7 +21,7 @@ on_holder_end(struct loop_watch *watch, uint32_t events)
 
 /* It is not our child (or, after an upgrade, it is: then it is reaped too). */
 static int
-adopt_holder(struct body_ref *ref, struct taken *taken)
+adopt_holder(struct body_ref *ref, struct takeover_body *taken)
 {
 	int rc;
 
@@ -44,7 +44,7 @@ adopt_holder(struct body_ref *ref, struct taken *taken)
 }
 
 static int
-adopt(struct master *m, struct taken *taken)
+adopt(struct master *m, struct takeover_body *taken)
 {
 	struct body_ref *ref = &m->bodies.refs[taken->row];
 	int channel_fd = taken->channel_fd;

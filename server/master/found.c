@@ -10,6 +10,7 @@
 
 #include "server/master/found.h"
 #include "server/master/listener_bind.h"
+#include "server/state/body.h"
 
 /* More than the bodies of any gateway have. */
 #define FOUND_MAX (1u << 20)
@@ -175,6 +176,17 @@ found_overlaps(const struct found *found, const struct addr *address)
 	return false;
 }
 
+/* The service manager's: it goes with its unit. */
+static bool
+is_passed(const struct found *found, const struct found_socket *socket)
+{
+	const struct plan *plan = found->plan;
+
+	return plan == NULL || socket->number / 2 >= plan->listeners.count ||
+	    body_listener_is_passed(plan_listener(plan, socket->number / 2),
+		socket->number);
+}
+
 void
 found_remove_files(const struct found *found)
 {
@@ -183,7 +195,7 @@ found_remove_files(const struct found *found)
 	for (uint32_t i = 0; i < found->count; i++) {
 		const struct found_socket *socket = &found->sockets[i];
 
-		if (socket->fd >= 0 &&
+		if (socket->fd >= 0 && !is_passed(found, socket) &&
 		    listener_file_of(socket->fd, &socket->addr, &file) == 0 &&
 		    listener_file_is_at(&file, socket->addr.path))
 			(void)unlink(socket->addr.path);

@@ -32,7 +32,8 @@ close_fd(int *fd)
 }
 
 static void
-forget_body(struct takeover *t, struct taken *taken, enum taken_state state)
+forget_body(struct takeover *t, struct takeover_body *taken,
+    enum taken_state state)
 {
 	found_drop(&t->found, taken->row);
 	close_fd(&taken->channel_fd);
@@ -47,7 +48,7 @@ forget_body(struct takeover *t, struct taken *taken, enum taken_state state)
 }
 
 static int
-knock(struct takeover *t, struct taken *taken)
+knock(struct takeover *t, struct takeover_body *taken)
 {
 	int fd = doors_knock(t->doors, taken->row);
 
@@ -72,7 +73,7 @@ knock(struct takeover *t, struct taken *taken)
 
 /* Who says hello, and its parent (M1). */
 static bool
-open_processes(struct taken *taken, pid_t pid)
+open_processes(struct takeover_body *taken, pid_t pid)
 {
 	pid_t parent;
 
@@ -128,7 +129,7 @@ check_board(struct takeover *t, int fd)
 }
 
 static int
-take_body(struct takeover *t, struct taken *taken,
+take_body(struct takeover *t, struct takeover_body *taken,
     const struct channel_message *message, struct channel_extra *extra)
 {
 	struct stat st;
@@ -158,7 +159,7 @@ take_body(struct takeover *t, struct taken *taken,
 }
 
 static int
-take_sockets(struct takeover *t, const struct taken *taken,
+take_sockets(struct takeover *t, const struct takeover_body *taken,
     const struct channel_message *message, struct channel_extra *extra)
 {
 	struct channel_socket as[CHANNEL_SOCKETS_MAX];
@@ -187,7 +188,7 @@ take_sockets(struct takeover *t, const struct taken *taken,
 
 /* Returns 1 when that was all, -ECHILD if the worker is another one. */
 static int
-take_message(struct takeover *t, struct taken *taken,
+take_message(struct takeover *t, struct takeover_body *taken,
     const struct channel_message *message, struct channel_extra *extra)
 {
 	switch ((enum channel_type)message->type) {
@@ -211,7 +212,7 @@ take_message(struct takeover *t, struct taken *taken,
 }
 
 static int
-listen_to(struct takeover *t, struct taken *taken)
+listen_to(struct takeover *t, struct takeover_body *taken)
 {
 	static struct channel_message message;
 	static struct channel_extra extra;
@@ -241,7 +242,7 @@ listen_to(struct takeover *t, struct taken *taken)
 /* All of them */
 
 static int
-explain(struct takeover *t, const struct taken *taken, int error)
+explain(struct takeover *t, const struct takeover_body *taken, int error)
 {
 	if (error == -EPROTO)
 		(void)snprintf(t->why, t->why_size,
@@ -257,7 +258,7 @@ explain(struct takeover *t, const struct taken *taken, int error)
 }
 
 static int
-on_ready(struct takeover *t, struct taken *taken, short events)
+on_ready(struct takeover *t, struct takeover_body *taken, short events)
 {
 	int rc;
 
@@ -293,12 +294,12 @@ static int
 wait_for_all(struct takeover *t)
 {
 	struct pollfd fds[BOARD_ROWS];
-	struct taken *of[BOARD_ROWS];
+	struct takeover_body *of[BOARD_ROWS];
 	nfds_t count = 0;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < BOARD_ROWS; i++) {
-		struct taken *taken = &t->taken[i];
+		struct takeover_body *taken = &t->taken[i];
 
 		if (taken->channel_fd < 0)
 			continue;
@@ -318,14 +319,14 @@ wait_for_all(struct takeover *t)
 }
 
 /* One that is neither gone nor told all, or NULL. */
-static const struct taken *
+static const struct takeover_body *
 find_open(struct takeover *t)
 {
-	const struct taken *open = NULL;
+	const struct takeover_body *open = NULL;
 
 	t->count = 0;
 	for (uint32_t i = 0; i < BOARD_ROWS; i++) {
-		const struct taken *taken = &t->taken[i];
+		const struct takeover_body *taken = &t->taken[i];
 
 		t->count += taken->state == TAKEN_DONE;
 		if (taken->state == TAKEN_SOUGHT ||
@@ -336,7 +337,8 @@ find_open(struct takeover *t)
 }
 
 static int
-explain_late(struct takeover *t, const struct taken *open, uint64_t limit_ms)
+explain_late(struct takeover *t, const struct takeover_body *open,
+    uint64_t limit_ms)
 {
 	(void)snprintf(t->why, t->why_size,
 	    "the worker of body %u, whose master has died, %s within %llu s: "
@@ -353,7 +355,7 @@ collect(struct takeover *t, struct master *m, uint64_t limit_ms)
 {
 	uint64_t begun = clock_monotonic_ms();
 	uint64_t said = 0;
-	const struct taken *open;
+	const struct takeover_body *open;
 	int rc = 0;
 
 	while (rc == 0 && (open = find_open(t)) != NULL) {
@@ -372,16 +374,31 @@ collect(struct takeover *t, struct master *m, uint64_t limit_ms)
 	return rc;
 }
 
+static int
+map_plan(struct takeover *t, uint64_t generation)
+{
+	struct stat st;
+	int rc = check_memory(t->plan_fd, &st);
+
+	if (rc == 0 && (fcntl(t->plan_fd, F_GET_SEALS) & F_SEAL_WRITE) == 0)
+		rc = -EPROTO;
+	if (rc == 0)
+		rc = plan_map(t->plan_fd, &t->plan);
+	if (rc == 0 && t->plan->generation != generation)
+		rc = -EPROTO;
+	return rc;
+}
+
 /* The plan in force: the newest that a worker follows (a commit is followed
  * at once, but for a worker that died before it could). */
 static int
 choose_plan(struct takeover *t)
 {
-	const struct taken *newest = NULL;
+	const struct takeover_body *newest = NULL;
 	int rc;
 
 	for (uint32_t i = 0; i < BOARD_ROWS; i++) {
-		const struct taken *taken = &t->taken[i];
+		const struct takeover_body *taken = &t->taken[i];
 
 		if (taken->state == TAKEN_DONE && taken->plan_fd >= 0 &&
 		    (newest == NULL || taken->generation > newest->generation))
@@ -392,14 +409,10 @@ choose_plan(struct takeover *t)
 	if (newest->generation > t->last_generation)
 		t->last_generation = newest->generation;
 	t->plan_fd = newest->plan_fd;
-	rc = (fcntl(t->plan_fd, F_GET_SEALS) & F_SEAL_WRITE) == 0
-	    ? -EPROTO
-	    : plan_map(t->plan_fd, &t->plan);
-	if (rc == 0) {
+	rc = map_plan(t, newest->generation);
+	if (rc == 0)
 		t->found.plan = t->plan;
-		return 0;
-	}
-	return explain(t, newest, rc == -EINVAL ? -EPROTO : rc);
+	return rc == 0 ? 0 : explain(t, newest, rc == -EINVAL ? -EPROTO : rc);
 }
 
 static struct takeover *
@@ -413,7 +426,7 @@ takeover_new(const struct doors *doors)
 	t->board_fd = -1;
 	t->plan_fd = -1;
 	for (uint32_t i = 0; i < BOARD_ROWS; i++)
-		t->taken[i] = (struct taken){
+		t->taken[i] = (struct takeover_body){
 		    .state = doors_has(doors, i) ? TAKEN_SOUGHT : TAKEN_NONE,
 		    .row = i,
 		    .channel_fd = -1,

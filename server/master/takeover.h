@@ -38,7 +38,7 @@ enum taken_state {
 };
 
 /* A body, as its worker tells of it; descriptors are -1 without one. */
-struct taken {
+struct takeover_body {
 	enum taken_state state;
 	uint32_t row;
 	uint32_t seat;
@@ -56,7 +56,7 @@ struct taken {
 
 struct takeover {
 	const struct doors *doors;
-	struct taken taken[BOARD_ROWS];
+	struct takeover_body taken[BOARD_ROWS];
 	uint32_t count;           /* bodies that there are */
 	uint64_t last_generation; /* that any of them was ever sent */
 	int board_fd;             /* -1: none seen */
