@@ -1,0 +1,163 @@
+/*
+ * A master that takes over finds another configuration than the last one had,
+ * or somebody who must not take over tries to.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gateway.h"
+#include "harness.h"
+#include "load.h"
+#include "net.h"
+#include "proc.h"
+#include "reloads.h"
+#include "takeovers.h"
+
+/* What was written meanwhile holds as after a reload: rows keep their names,
+ * sockets that stay are the same, workers become more and fewer. */
+START_TEST(changed_configuration_is_followed)
+{
+	static const char *const more[] = {
+	    "service two {\n	listen = \"127.0.0.1:0\"\n"
+	    "	backend b { address = builtin:echo }\n}\n",
+	    "service three {\n	listen = \"127.0.0.1:0\"\n"
+	    "	backend b { address = builtin:discard }\n}\n",
+	    "",
+	};
+	static const unsigned workers[] = {4, 1, 2};
+	struct takeovers f;
+	unsigned i;
+
+	takeovers_start(&f, "");
+	takeovers_add_traffic(&f);
+	for (unsigned round = 0; round < 6; round++) {
+		i = round % ARRAY_LEN(more);
+		gateway_kill(&f.gateway);
+		f.gateway.workers = workers[i];
+		takeovers_configure(&f, more[i]);
+		load_run(f.load, 30);
+		takeovers_succeed(&f);
+		takeovers_expect_gone(&f);
+		takeovers_expect_addresses(&f);
+		load_run(f.load, 50);
+	}
+	takeovers_finish(&f);
+}
+END_TEST
+
+/* Connections of a service that left the configuration meanwhile. */
+START_TEST(removed_service_is_removed)
+{
+	struct takeovers f;
+	char address[ADDR_TEXT_SIZE];
+	char byte;
+	int kept;
+	int closed;
+
+	takeovers_start(&f, "");
+	takeovers_configure(&f,
+	    "service keeps {\n	listen = \"127.0.0.1:0\"\n"
+	    "	on_remove = keep\n"
+	    "	backend b { address = builtin:echo }\n}\n"
+	    "service closes {\n	listen = \"127.0.0.1:0\"\n"
+	    "	on_remove = close\n"
+	    "	backend b { address = builtin:echo }\n}\n");
+	reload_expect_done(&f.gateway);
+	kept = net_connect(gateway_address(&f.gateway, "keeps", 0, address));
+	closed = net_connect(gateway_address(&f.gateway, "closes", 0, address));
+	net_say(kept, "before");
+	net_hear(kept, "before");
+	net_say(closed, "before");
+	net_hear(closed, "before");
+	gateway_kill(&f.gateway);
+	takeovers_configure(&f, "");
+	takeovers_succeed(&f);
+	takeovers_expect_gone(&f);
+	ck_assert_int_eq(recv(closed, &byte, 1, 0), 0);
+	gateway_expect_number(&f.gateway, "totals/connections", 1);
+	net_say(kept, "after");
+	net_hear(kept, "after");
+	close(kept);
+	close(closed);
+	gateway_expect_number(&f.gateway, "totals/connections", 0);
+	load_free(f.load);
+	gateway_stop(&f.gateway);
+}
+END_TEST
+
+/* While a master lives no other one starts, nor disturbs it. */
+START_TEST(living_master_is_not_succeeded)
+{
+	struct takeovers f;
+	pid_t pid;
+
+	takeovers_start(&f, "");
+	takeovers_add_traffic(&f);
+	pid = f.gateway.pid;
+	takeovers_expect_failed_start(&f);
+	f.gateway.pid = pid;
+	load_run(f.load, 50);
+	takeovers_finish(&f);
+}
+END_TEST
+
+/* What comes to a door and is not a master's user is turned away unheard. */
+static void
+come_as_nobody(const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	char bytes[64];
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+	proc_become_nobody();
+	if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+		_exit(1);
+	_exit(recv(fd, bytes, sizeof bytes, 0) <= 0 ? 0 : 2);
+}
+
+START_TEST(strangers_are_turned_away)
+{
+	struct takeovers f;
+	char dir[E2E_PATH_SIZE];
+	char door[E2E_PATH_SIZE];
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		e2e_skip("only root can come as somebody else");
+		return;
+	}
+	takeovers_start(&f, "");
+	takeovers_add_traffic(&f);
+	e2e_path(dir, "control.sock.bodies");
+	e2e_path(door, "control.sock.bodies/0");
+	gateway_kill(&f.gateway);
+	for (unsigned i = 0; i < 2; i++) {
+		pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (pid == 0)
+			come_as_nobody(door);
+		while (waitpid(pid, &status, WNOHANG) == 0)
+			load_turn(f.load, 2);
+		ck_assert(WIFEXITED(status));
+		/* Neither the directory nor the worker lets it in. */
+		ck_assert_int_eq(WEXITSTATUS(status), i == 0 ? 1 : 0);
+		ck_assert_int_eq(chmod(dir, i == 0 ? 0711 : 0700), 0);
+		ck_assert_int_eq(chmod(door, 0777), 0);
+	}
+	takeovers_succeed(&f);
+	takeovers_expect_gone(&f);
+	takeovers_finish(&f);
+}
+END_TEST
+
+E2E_MAIN("takeover_changes", changed_configuration_is_followed,
+    removed_service_is_removed, living_master_is_not_succeeded,
+    strangers_are_turned_away)
