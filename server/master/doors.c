@@ -21,7 +21,7 @@
 /* A master that is just ending has the lock a moment longer than its
  * control socket. */
 #define LOCK_TRIES   100
-#define LOCK_STEP_MS 20
+#define LOCK_STEP_MS 20L
 
 static int
 lock(int fd)

@@ -241,6 +241,34 @@ open_log(struct master *m, const struct master_options *options, char *why,
 }
 
 static int
+open_sockets(struct master *m, char *why, size_t why_size)
+{
+	int rc;
+
+	m->listeners.passed = &m->passed;
+	m->listeners.found = m->takeover == NULL ? NULL : &m->takeover->found;
+	rc = listeners_open(&m->listeners, m->plan, why, why_size);
+	if (rc < 0)
+		return rc;
+	activation_tell_missed(&m->passed, m->plan);
+	return control_open_heir(m, upgrade_heir(m), &m->control, why,
+	    why_size);
+}
+
+static int
+open_bodies(struct master *m, char *why, size_t why_size)
+{
+	int rc = bodies_open(m);
+
+	if (rc == 0 && m->takeover != NULL)
+		rc = adopt_bodies(m, m->takeover);
+	if (rc < 0)
+		(void)snprintf(why, why_size,
+		    "cannot watch over the workers: %s", strerror(-rc));
+	return rc;
+}
+
+static int
 open_all(struct master *m, const struct master_options *options, char *why,
     size_t why_size)
 {
@@ -261,25 +289,11 @@ open_all(struct master *m, const struct master_options *options, char *why,
 		rc = watch_signals(m);
 	if (rc == 0)
 		rc = reload_open(m);
-	if (rc < 0)
-		return rc;
-	m->listeners.passed = &m->passed;
-	m->listeners.found = m->takeover == NULL ? NULL : &m->takeover->found;
-	rc = listeners_open(&m->listeners, m->plan, why, why_size);
 	if (rc == 0)
-		activation_tell_missed(&m->passed, m->plan);
+		rc = open_sockets(m, why, why_size);
 	if (rc == 0)
-		rc = control_open_heir(m, upgrade_heir(m), &m->control, why,
-		    why_size);
-	if (rc < 0)
-		return rc;
-	rc = bodies_open(m);
-	if (rc == 0 && m->takeover != NULL)
-		rc = adopt_bodies(m, m->takeover);
-	if (rc < 0)
-		(void)snprintf(why, why_size,
-		    "cannot watch over the workers: %s", strerror(-rc));
-	else
+		rc = open_bodies(m, why, why_size);
+	if (rc == 0)
 		upgrade_resume(m);
 	return rc;
 }
