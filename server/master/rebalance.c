@@ -9,6 +9,7 @@
 #include "server/master/handover.h"
 #include "server/master/master.h"
 #include "server/master/rebalance.h"
+#include "server/master/upgrade.h"
 #include "server/state/channel.h"
 
 #define REBALANCE_MS 30000
@@ -166,7 +167,8 @@ rebalance_begin(struct master *m, rebalance_done_fn *done, void *arg)
 {
 	struct rebalance *rebalance = &m->rebalance;
 
-	if (rebalance->is_open || m->phase != MASTER_SERVING)
+	if (rebalance->is_open || upgrade_is_busy(m) ||
+	    m->phase != MASTER_SERVING)
 		return -EBUSY;
 	*rebalance = (struct rebalance){
 	    .is_open = true,

@@ -31,7 +31,7 @@ struct rebalance {
 /*
  * Begin.  done(arg) is called once, later, from the loop: when all have as
  * many as they should, or after 30 s.  Returns 0, or -EBUSY while another one
- * is under way or the gateway stops.
+ * or an upgrade is under way, or the gateway stops.
  */
 must_check int rebalance_begin(struct master *m, rebalance_done_fn *done,
     void *arg);

@@ -21,6 +21,7 @@
 
 #include "common/log.h"
 #include "common/version.h"
+#include "server/master/access.h"
 #include "server/master/control_upgrade.h"
 #include "server/master/launch.h"
 #include "server/master/master.h"
@@ -132,6 +133,9 @@ find_rival(struct master *m)
 		       "done";
 	if (m->closing.is_open)
 		return "connections are being closed as somebody asked for: "
+		       "try again in a moment";
+	if (m->rebalance.is_open)
+		return "connections are being evened out over the workers: "
 		       "try again in a moment";
 	if (count_remaining(m) > 0)
 		return "connections are still being handed over to new "
@@ -279,6 +283,12 @@ execute(struct upgrade *u)
 	log_info("upgrade: another program takes over from=%s to=%s program=%s",
 	    u->from, u->to, u->path);
 	notify_upgrading(m, u->to);
+	/* The next program may have another idea of where they stand. */
+	BODIES_EACH(&m->bodies, ref)
+	{
+		if (ref->body_fd >= 0)
+			access_take_all(ref);
+	}
 	rc = launch_exec(m->launch, &u->program, m->passed.count,
 	    (int[LAUNCH_KEPT]){order.waiter_fd, order.heir.fd}, text);
 	(void)snprintf(why, sizeof(why), "it could not be executed: %s",
