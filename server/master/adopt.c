@@ -57,7 +57,6 @@ adopt(struct master *m, struct takeover_body *taken)
 	taken->body_fd = -1;
 	ref->is_foreign = true;
 	ref->follows = taken->generation;
-	ref->deaths = atomic_load(&ref->body.head->deaths);
 	ref->started_ms = loop_now_ms(m->loop);
 	ref->log_budget = COURIER_LINES_A_SECOND;
 	rc = adopt_holder(ref, taken);

@@ -89,6 +89,7 @@ make_body(struct body_ref *ref)
 		return rc;
 	}
 	access_begin(ref);
+	deaths_begin(ref);
 	board_set_live(m->board_head, ref->row, true);
 	return 0;
 }
@@ -129,7 +130,6 @@ drop_body(struct body_ref *ref)
 	ref->body_fd = -1;
 	ref->holder_pid = 0;
 	drop_holder(ref);
-	ref->deaths = 0;
 	ref->is_lost = false;
 	ref->is_damaged = false;
 	ref->is_foreign = false;
@@ -286,14 +286,14 @@ end_body(struct body_ref *ref)
 	struct master *m = ref->master;
 	uint32_t live =
 	    atomic_load(&board_row(&m->board, ref->row)->connections);
-	uint32_t before = ref->deaths;
+	uint32_t before = deaths_told(ref);
 	uint64_t given = ref->given;
 	bool was_lost;
 
 	deaths_note(ref);
 	deaths_look(ref);
 	was_lost = ref->is_lost ||
-	    (ref->deaths == before &&
+	    (deaths_told(ref) == before &&
 		atomic_load(&ref->body.head->is_done) == 0);
 	ref->first_id = next_first_id(ref);
 	handover_on_body_end(ref);

@@ -105,8 +105,6 @@ struct body_ref {
 
 	/* Their deaths (deaths.c). */
 	struct body_death death; /* a checked copy of the last one */
-	uint64_t respawns;       /* over all bodies of this index */
-	uint32_t deaths;         /* that were seen */
 
 	struct loop_timer
 	    access_timer; /* its lines are taken then (access.c) */

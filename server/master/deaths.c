@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/master/deaths.h"
+#include "server/master/master.h"
 
 /* More between two looks than a worker can die. */
 #define DEATHS_AT_ONCE 10000
@@ -60,10 +61,40 @@ say_death(struct body_ref *ref)
 		    ref->seat, deaths_cause(ref), name == NULL ? "?" : name);
 }
 
+static _Atomic uint64_t *
+counter_of(const struct body_ref *ref)
+{
+	return &ref->master->board_head->deaths[ref->row];
+}
+
+static _Atomic uint32_t *
+seen_of(const struct body_ref *ref)
+{
+	return &ref->master->board_head->deaths_seen[ref->row];
+}
+
+uint64_t
+deaths_count(const struct body_ref *ref)
+{
+	return atomic_load(counter_of(ref));
+}
+
+uint32_t
+deaths_told(const struct body_ref *ref)
+{
+	return atomic_load(seen_of(ref));
+}
+
+void
+deaths_begin(const struct body_ref *ref)
+{
+	atomic_store(seen_of(ref), 0);
+}
+
 void
 deaths_lost(struct body_ref *ref)
 {
-	ref->respawns++;
+	atomic_fetch_add(counter_of(ref), 1);
 	ref->has_death = true;
 	ref->death = (struct body_death){
 	    .cause = DEATH_KILLED,
@@ -77,21 +108,24 @@ deaths_note(struct body_ref *ref)
 {
 	const struct body_head *head = ref->body.head;
 	uint32_t deaths;
+	uint32_t seen;
 	uint32_t died;
 
 	if (ref->body_fd < 0)
 		return;
 	deaths = atomic_load(&head->deaths);
-	died = deaths - ref->deaths;
-	if (died == 0)
+	seen = atomic_load(seen_of(ref));
+	/* One that another program has made may not tell. */
+	if (deaths <= seen)
 		return;
-	ref->deaths = deaths;
+	died = deaths - seen;
+	atomic_store(seen_of(ref), deaths);
 	memcpy(&ref->death, &head->death, sizeof(ref->death));
 	if (ref->death.cause == DEATH_SIGNAL)
 		ref->is_faulted = true;
 	if (ref->death.status < 0 || ref->death.status > 255)
 		ref->death.status = 0;
-	ref->respawns += died <= DEATHS_AT_ONCE ? died : 1;
+	atomic_fetch_add(counter_of(ref), died <= DEATHS_AT_ONCE ? died : 1);
 	ref->has_death = true;
 	say_death(ref);
 }
@@ -103,6 +137,6 @@ deaths_look(struct body_ref *ref)
 		return;
 	if (ref->worker_pid == 0)
 		deaths_note(ref);
-	if (ref->has_death && ref->deaths != 0)
+	if (ref->has_death && deaths_told(ref) != 0)
 		ref->death.culprit = ref->body.head->death.culprit;
 }

@@ -9,6 +9,16 @@
 
 #include "server/master/body_ref.h"
 
+/* Its body is a fresh one. */
+void deaths_begin(const struct body_ref *ref);
+
+/* Of all workers that this row ever had: kept on the board, where the next
+ * master finds it. */
+uint64_t deaths_count(const struct body_ref *ref);
+
+/* Of them, how many this body has told of. */
+uint32_t deaths_told(const struct body_ref *ref);
+
 /* A worker's process has ended, as the kernel says: if its holder has written
  * down how, count and log it.  Else the successor's hello comes here again. */
 void deaths_note(struct body_ref *ref);

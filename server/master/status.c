@@ -181,7 +181,7 @@ add_seat(const struct body_ref *ref, struct worker_status *status)
 	is_later = partner->has_death &&
 	    (!ref->has_death || partner->death.at_us > ref->death.at_us);
 	status->accepted = sum(accepted_of(ref), accepted_of(partner));
-	status->respawns = ref->respawns + partner->respawns;
+	status->respawns = deaths_count(ref) + deaths_count(partner);
 	tell_death(is_later ? partner : ref, status);
 }
 
@@ -312,6 +312,6 @@ status_totals(const struct master *m, struct totals_status *status)
 		add_row(row, status);
 		add_counters(m, row, status);
 		deaths_look(ref);
-		status->deaths += ref->respawns;
+		status->deaths += deaths_count(ref);
 	}
 }

@@ -50,6 +50,10 @@ struct board_head {
 	_Atomic uint64_t unread[BOARD_ROWS / 64];
 	/* Of row i's access ring: what the master has taken (body.h). */
 	_Atomic uint64_t access_tail[BOARD_ROWS];
+	/* Of row i's workers: deaths, ever; and how many of them its body has
+	 * told of. */
+	_Atomic uint64_t deaths[BOARD_ROWS];
+	_Atomic uint32_t deaths_seen[BOARD_ROWS];
 	struct board_base services[PLAN_SERVICES_MAX];
 	struct board_base backends[PLAN_BACKENDS_MAX];
 };

@@ -61,7 +61,7 @@ START_TEST(a_lost_holders_body_hands_over_to_a_fresh_one)
 	status_gateway(&kit, &gateway);
 	ck_assert_uint_eq(gateway.retiring, 0);
 	/* None was lost. */
-	ck_assert_uint_eq(ref_of(1)->respawns, 0);
+	ck_assert_uint_eq(deaths_count(ref_of(1)), 0);
 	/* Nor is it begun anew. */
 	(void)kit_run(1200);
 	ck_assert_int_lt(ref_of(1)->body_fd, 0);
