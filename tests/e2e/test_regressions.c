@@ -366,6 +366,7 @@ START_TEST(failed_owner_leaves_no_file)
 	e2e_path(first, "open/first");
 	e2e_path(second, "open/second");
 	gateway_init(&g);
+	e2e_path(g.control, "open/control");
 	gateway_configure(&g,
 	    "service a {\n	listen = {\"unix:%s\"}\n"
 	    "	backend b { address = builtin:echo }\n}\n"

@@ -468,7 +468,7 @@ START_TEST(the_directory_is_ours_alone)
 	char path[128];
 
 	begin();
-	(void)snprintf(path, sizeof(path), "%s", path_of("control"));
+	(void)snprintf(path, sizeof(path), "%.127s", path_of("control"));
 	/* Locked, by another open file. */
 	ck_assert_int_eq(doors_open(&other, path, why, sizeof(why)), -EBUSY);
 	doors_close(&master.doors, true);
