@@ -28,7 +28,7 @@
 #include "server/state/slot.h"
 
 #define BODY_MAGIC         0x79646f6264767273ULL /* "srvdbody" */
-#define BODY_VERSION       4
+#define BODY_VERSION       5
 #define BODY_PIPES_MAX     1024
 #define BODY_LISTENERS_MAX (2 * PLAN_LISTENERS_MAX)
 #define BODY_PLANS         2
@@ -140,6 +140,7 @@ struct body_give {
 	int32_t fd;         /* of the channel to the taker */
 	uint32_t left;      /* connections still to be given; CHANNEL_ALL */
 	uint32_t batch;     /* the last that was sent, or is about to be */
+	uint32_t have;      /* the last that the taker said is its own */
 	uint32_t given;     /* connections that the taker has */
 	uint64_t nonce;     /* of the last question */
 	uint64_t over;      /* the last transfer that ended */

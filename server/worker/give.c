@@ -158,11 +158,12 @@ end(struct worker *w, bool is_broken)
 	report(w);
 }
 
-/* The taker's body is gone, and all answers have been read. */
+/* The taker's body is gone, and all answers have been read.  What it said is
+ * its own has ended with it: it may have read of those what nobody else has. */
 static void
 end_early(struct worker *w)
 {
-	settle(w, 0);
+	settle(w, w->head->give.have);
 	end(w, true);
 }
 
@@ -363,6 +364,14 @@ on_answer(struct worker *w, uint32_t have)
 	    2 * w->give.limit < GIVE_BATCH ? 2 * w->give.limit : GIVE_BATCH;
 }
 
+/* Whatever it answers, and should it be the last word that is heard. */
+static void
+note_have(struct worker *w, uint32_t batch)
+{
+	if (batch > w->head->give.have)
+		w->head->give.have = batch;
+}
+
 void
 give_on_event(struct worker *w)
 {
@@ -383,6 +392,7 @@ give_on_event(struct worker *w)
 		transfer_close_fds(&answer);
 		if (answer.head.type != TRANSFER_HAVE)
 			continue;
+		note_have(w, answer.head.batch);
 		if (answer.head.nonce == w->head->give.nonce &&
 		    w->give.phase == GIVE_ASKED) {
 			on_answer(w, answer.head.batch);
@@ -453,5 +463,5 @@ give_recover(struct worker *w)
 	if (is_open(w))
 		watch(w);
 	else
-		settle(w, 0);
+		settle(w, w->head->give.have);
 }

@@ -425,6 +425,7 @@ sweep(struct worker *w)
 		return rc;
 	collect_free(&s);
 	recount(&s);
+	take_tell(w);
 	if (w->plan != NULL)
 		accept_open(w);
 	if (s.has_culprit)

@@ -113,14 +113,23 @@ own(struct slot *slot)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* From here on it counts as ours, and looks as if our predecessor had died on
+ * it until it is gone on with. */
 static void
-promote(struct worker *w, struct slot *slot, uint64_t frozen_us)
+enter(struct worker *w, struct slot *slot)
 {
 	worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
 	own(slot);
-	slot->arrives_as = 0;
 	count_live_service(w, slot, 1);
 	count_live_backend(w, slot, 1);
+	worker_journal(w, JOURNAL_NONE, 0);
+}
+
+static void
+go_on(struct worker *w, struct slot *slot, uint64_t frozen_us)
+{
+	worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
+	slot->arrives_as = 0;
 	relay_resume(w, slot);
 	closing_catch_up(w, slot, frozen_us);
 	worker_journal(w, JOURNAL_NONE, 0);
@@ -130,9 +139,10 @@ static void
 take_batch(struct worker *w)
 {
 	static struct slot *placed[TRANSFER_BATCH_MAX];
+	uint32_t count = message.head.count;
 	const int *fds = message.fds;
 
-	for (uint32_t i = 0; i < message.head.count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		placed[i] = conn_place(w, message.head.batch);
 		record_unpack(w, &message.records[i], fds, placed[i]);
 		fds += transfer_fds_of(&message.records[i]);
@@ -141,8 +151,12 @@ take_batch(struct worker *w)
 	w->head->take.batch = message.head.batch;
 	atomic_signal_fence(memory_order_seq_cst);
 	message.fds_count = 0;
-	for (uint32_t i = 0; i < message.head.count; i++)
-		promote(w, placed[i], message.records[i].frozen_us);
+	for (uint32_t i = 0; i < count; i++)
+		enter(w, placed[i]);
+	/* A3 */
+	answer(w, message.head.nonce);
+	for (uint32_t i = 0; i < count; i++)
+		go_on(w, placed[i], message.records[i].frozen_us);
 }
 
 /* True if the giver keeps to its part. */
@@ -157,8 +171,10 @@ is_next(const struct worker *w)
 static void
 obey(struct worker *w)
 {
-	if (message.head.count > 0 && check_batch(w) == 0)
+	if (message.head.count > 0 && check_batch(w) == 0) {
 		take_batch(w);
+		return;
+	}
 	transfer_close_fds(&message);
 	answer(w, message.head.nonce);
 }
@@ -256,11 +272,16 @@ take_sort(struct worker *w)
 }
 
 void
+take_tell(struct worker *w)
+{
+	/* What was asked may have died with our predecessor. */
+	if (w->head->take.transfer != 0)
+		answer(w, 0);
+}
+
+void
 take_recover(struct worker *w)
 {
-	if (w->head->take.transfer == 0)
-		return;
-	watch(w);
-	/* What was asked may have died with our predecessor. */
-	answer(w, 0);
+	if (w->head->take.transfer != 0)
+		watch(w);
 }

@@ -222,6 +222,39 @@ START_TEST(without_a_taker_all_are_ours_again)
 }
 END_TEST
 
+/* It said that they are its own, in answer to nothing, and is gone with what it
+ * had read of them: going on with them would leave that out. */
+static void
+end_with_them(void *arg)
+{
+	const bool *dies = arg;
+
+	begin(CHANNEL_ALL);
+	kit_say_have(0, heard.head.batch);
+	CHILD_CHECK(count_frozen() == CONNS);
+	if (*dies)
+		kit_die();
+	(void)close(other_end);
+	transfer_close_fds(&heard);
+	kit_turn();
+	kit_turn();
+	CHILD_CHECK(count_frozen() == 0 && kit.w.live == 0);
+	CHILD_CHECK(kit_tells(CHANNEL_GIVEN));
+	CHILD_CHECK(told.count == CONNS && told.is_reset == 1);
+	CHILD_CHECK(recv(conns[0].client, &heard, 1, MSG_DONTWAIT) == 0);
+}
+
+START_TEST(what_the_taker_had_ends_with_it)
+{
+	bool dies = false;
+
+	plans_compile("");
+	child_passes(end_with_them, &dies);
+	dies = true;
+	child_passes(end_with_them, &dies);
+}
+END_TEST
+
 /* Two batches' worth of answers after a death. */
 static void
 death(void *arg)
@@ -367,6 +400,6 @@ END_TEST
 
 UNIT_MAIN("give", what_the_taker_has_is_closed_here, a_frozen_one_is_left_alone,
     what_is_refused_is_tried_in_smaller_batches, so_many_as_were_ordered,
-    without_a_taker_all_are_ours_again, a_successor_makes_certain,
-    a_new_taker_is_asked_again, a_death_while_leaving_is_made_good,
-    one_that_dials_follows_later)
+    without_a_taker_all_are_ours_again, what_the_taker_had_ends_with_it,
+    a_successor_makes_certain, a_new_taker_is_asked_again,
+    a_death_while_leaving_is_made_good, one_that_dials_follows_later)

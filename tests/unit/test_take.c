@@ -418,6 +418,52 @@ START_TEST(one_store_makes_them_ours)
 }
 END_TEST
 
+/* What the giver had heard when the first byte moved. */
+static uint32_t heard_batch;
+
+static void
+on_first_byte(int number)
+{
+	(void)signal(number, SIG_IGN);
+	if (transfer_receive(other_end, &heard) == 1)
+		heard_batch = heard.head.batch;
+}
+
+static void
+told_first(void *arg)
+{
+	const bool *is_successor = arg;
+
+	begin();
+	CHILD_CHECK(send(gifts[0].client, "x", 1, 0) == 1);
+	CHILD_CHECK(signal(SIGIO, on_first_byte) != SIG_ERR);
+	CHILD_CHECK(fcntl(gifts[0].backend, F_SETOWN, getpid()) == 0);
+	CHILD_CHECK(
+	    fcntl(gifts[0].backend, F_SETFL, O_NONBLOCK | O_ASYNC) == 0);
+	make_batch(4, 1);
+	add_all();
+	if (*is_successor) {
+		write_slots(GOT_COMMITTED);
+		kit_die();
+	} else {
+		CHILD_CHECK(transfer_send(other_end, &batch) == 0);
+		kit_turn();
+	}
+	CHILD_CHECK(heard_batch == 4);
+	CHILD_CHECK(transfer_receive(other_end, &heard) == -EAGAIN);
+}
+
+START_TEST(the_giver_is_told_before_a_byte_moves)
+{
+	bool is_successor = false;
+
+	plans_compile("");
+	child_passes(told_first, &is_successor);
+	is_successor = true;
+	child_passes(told_first, &is_successor);
+}
+END_TEST
+
 /* An order that came while it was nobody's to see. */
 static void
 ordered(void *arg)
@@ -486,4 +532,5 @@ END_TEST
 UNIT_MAIN("take", a_batch_is_gone_on_with, what_waits_in_pipes_comes_along,
     a_batch_with_one_unsound_is_left, without_room_it_stays_with_the_giver,
     a_strange_giver_is_left, one_store_makes_them_ours,
-    an_order_to_close_reaches_it, an_answer_is_owed_until_it_is_given)
+    the_giver_is_told_before_a_byte_moves, an_order_to_close_reaches_it,
+    an_answer_is_owed_until_it_is_given)
