@@ -460,11 +460,25 @@ expect_access_lines(const struct soak *s)
 	    accepted);
 }
 
+static bool
+has_no_more_fds(void *arg)
+{
+	const struct soak *s = arg;
+
+	for (unsigned i = 0; i < WORKERS; i++) {
+		if (body_fds(s, i) != s->fds[i])
+			return false;
+	}
+	return true;
+}
+
 static void
 expect_nothing_left(struct soak *s)
 {
 	int64_t pss_kib = all_pss_kib(s);
 
+	/* Who stood in for another looks now and then whether it still must. */
+	(void)e2e_wait(has_no_more_fds, s, NET_TIMEOUT_MS);
 	for (unsigned i = 0; i < WORKERS; i++)
 		ck_assert_int_eq(body_fds(s, i), s->fds[i]);
 	expect_access_lines(s);
