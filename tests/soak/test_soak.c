@@ -291,12 +291,15 @@ expect_no_error(json_t *reply)
 static void
 upgrade(struct soak *s)
 {
+	/* Refused while a worker retires. */
+	ck_assert(gateway_settles(&s->gateway));
 	expect_no_error(gateway_call(&s->gateway, "Upgrade", NULL));
 }
 
 static void
 rebalance(struct soak *s)
 {
+	ck_assert(gateway_settles(&s->gateway));
 	expect_no_error(gateway_call(&s->gateway, "Rebalance", NULL));
 }
 
