@@ -2,7 +2,8 @@
  * The master killed at each of its system calls: in a reload, while workers
  * hand connections over, while it is replaced by a program, and while it takes
  * over what the last one left.  The next one takes over what there is, and
- * nobody has noticed anything.
+ * nobody has noticed anything.  So it is when a worker is killed at each of its
+ * system calls from the master's death until it has handed over.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -115,6 +116,25 @@ kill_while_taking_over(void *arg, unsigned point)
 	return trial;
 }
 
+static struct points_trial
+kill_worker_meanwhile(void *arg, unsigned point)
+{
+	const struct scenario *s = arg;
+	struct points *p = s->p;
+	struct points_trial trial;
+	struct killer killer;
+
+	killer_arm(&killer, gateway_worker(&p->gateway, 0), point);
+	gateway_kill(&p->gateway);
+	come_and_go(p);
+	gateway_run(&p->gateway);
+	trial.has_killed = killer_disarm(&killer);
+	trial.seen = killer.seen;
+	come_and_go(p);
+	restore(p);
+	return trial;
+}
+
 static void
 try(const char *name, points_try_fn *run, struct scenario s)
 {
@@ -162,5 +182,12 @@ START_TEST(a_takeover)
 }
 END_TEST
 
+START_TEST(a_worker_that_is_taken_over)
+{
+	try("worker, takeover", kill_worker_meanwhile,
+	    (struct scenario){.workers = 1});
+}
+END_TEST
+
 E2E_MAIN("crash.master", a_reload, more_workers_and_fewer, an_upgrade,
-    a_takeover)
+    a_takeover, a_worker_that_is_taken_over)
