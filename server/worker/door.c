@@ -2,6 +2,7 @@
  * door - where a new master comes to; see door.h.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -37,15 +38,58 @@ is_master(const struct worker *w, int fd)
 }
 
 static int
-admit(struct worker *w)
+accept_one(void)
 {
 	int fd =
 	    accept4(BODY_FD_DOOR, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* D3 */
+static void
+fill_place(void)
+{
+	(void)dup2(BODY_FD_NULL, BODY_FD_CHANNEL);
+}
+
+void
+door_recover(void)
+{
+	if (fcntl(BODY_FD_CHANNEL, F_GETFD) < 0)
+		fill_place();
+}
+
+/* The dead channel's number is the lowest free one then: who comes gets it
+ * even when no other descriptor can be had. */
+static int
+accept_in_place(void)
+{
+	int fd;
+
+	close(BODY_FD_CHANNEL);
+	fd = accept_one();
+	if (fd < 0)
+		fill_place();
+	return fd;
+}
+
+static int
+admit(struct worker *w)
+{
+	int fd = accept_one();
 	int rc;
 
+	if (fd == -EMFILE)
+		fd = accept_in_place();
 	if (fd < 0)
-		return -errno;
+		return fd;
 	rc = is_master(w, fd) ? 0 : -EPERM;
+	if (fd == BODY_FD_CHANNEL) {
+		if (rc < 0)
+			fill_place();
+		return rc;
+	}
 	if (rc == 0 && dup2(fd, BODY_FD_CHANNEL) < 0)
 		rc = -errno;
 	close(fd);

@@ -13,11 +13,16 @@
  *      master at most.
  *  D2  What a master needs comes from this process alone, all of it, after
  *      its hello: a hello of another one in between means that this one died.
+ *  D3  The channel's number is never free, or a connection could get it:
+ *      without a channel /dev/null has it.
  */
 #ifndef SRVD_WORKER_DOOR_H
 #define SRVD_WORKER_DOOR_H
 
 #include "server/worker/worker.h"
+
+/* Before anything is opened: see to D3 if the dead worker could not. */
+void door_recover(void);
 
 /* The master has gone: look who comes. */
 void door_watch(void);

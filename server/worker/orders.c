@@ -56,12 +56,21 @@ orders_log(enum log_level level, const char *line)
 		atomic_fetch_add(&log_row->log_dropped, 1);
 }
 
+static void
+become_alone(struct worker *w)
+{
+	w->is_alone = true;
+	door_watch();
+}
+
 void
 orders_open(struct worker *w)
 {
 	log_row = w->row;
-	(void)!poller_watch(BODY_FD_CHANNEL, poller_key_single(POLLER_CHANNEL),
-	    EPOLLIN);
+	/* There may be no channel (D3). */
+	if (poller_watch(BODY_FD_CHANNEL, poller_key_single(POLLER_CHANNEL),
+		EPOLLIN) == -EPERM)
+		become_alone(w);
 	tell(w, CHANNEL_HELLO, w->generation);
 }
 
@@ -222,8 +231,7 @@ orders_on_event(struct worker *w)
 		/* The master is dead: that is no end for a body. */
 		if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EPROTO)) {
 			poller_remove(BODY_FD_CHANNEL);
-			w->is_alone = true;
-			door_watch();
+			become_alone(w);
 		}
 		return;
 	}

@@ -214,6 +214,7 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 	levels_init(&w);
 	scarcity_recover(&w);
 	fault_install(w.head);
+	door_recover();
 	if (init_caches(&w) < 0 || sweep(&w) < 0) {
 		log_error("worker %u can't start: %s", w.head->seat,
 		    strerror(ENOMEM));

@@ -13,11 +13,16 @@
 
 #include "gateway.h"
 #include "harness.h"
+#include "limit.h"
 #include "load.h"
 #include "net.h"
 #include "proc.h"
 #include "reloads.h"
 #include "takeovers.h"
+
+#define WORKERS 2
+/* Of a body: none of these numbers is ever free. */
+#define FIXED_FDS 8
 
 /* What was written meanwhile holds as after a reload: rows keep their names,
  * sockets that stay are the same, workers become more and fewer. */
@@ -158,6 +163,57 @@ START_TEST(strangers_are_turned_away)
 }
 END_TEST
 
+static bool
+answers(void *arg)
+{
+	const struct takeovers *f = arg;
+	json_t *reply = gateway_call(&f->gateway, "GetStatus", NULL);
+	bool is_there = reply != NULL;
+
+	json_decref(reply);
+	return is_there;
+}
+
+/* Who can open nothing at all lets the next master in all the same; it can be
+ * replaced when it can take the end of a transfer. */
+START_TEST(workers_without_descriptors_are_taken_over)
+{
+	struct takeovers f;
+	char address[ADDR_TEXT_SIZE];
+	pid_t pids[WORKERS];
+	int fd;
+
+	takeovers_start(&f, "");
+	takeovers_configure(&f,
+	    "service echo {\n	listen = \"127.0.0.1:0\"\n"
+	    "	backend b { address = builtin:echo }\n}\n");
+	reload_expect_done(&f.gateway);
+	fd = net_connect(gateway_address(&f.gateway, "echo", 0, address));
+	net_say(fd, "before");
+	net_hear(fd, "before");
+	for (unsigned i = 0; i < WORKERS; i++) {
+		pids[i] = gateway_worker(&f.gateway, i);
+		limit_process(pids[i], RLIMIT_NOFILE, FIXED_FDS);
+	}
+	gateway_kill(&f.gateway);
+	gateway_begin(&f.gateway);
+	ck_assert(e2e_wait(answers, &f, GATEWAY_TIMEOUT_MS));
+	net_say(fd, "there");
+	net_hear(fd, "there");
+	for (unsigned i = 0; i < WORKERS; i++) {
+		if (proc_is_alive(pids[i]))
+			limit_process(pids[i], RLIMIT_NOFILE, RLIM_INFINITY);
+	}
+	takeovers_expect_gone(&f);
+	net_say(fd, "after");
+	net_hear(fd, "after");
+	close(fd);
+	gateway_expect_number(&f.gateway, "totals/connections", 0);
+	load_free(f.load);
+	gateway_stop(&f.gateway);
+}
+END_TEST
+
 E2E_MAIN("takeover_changes", changed_configuration_is_followed,
     removed_service_is_removed, living_master_is_not_succeeded,
-    strangers_are_turned_away)
+    strangers_are_turned_away, workers_without_descriptors_are_taken_over)
