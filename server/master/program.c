@@ -55,21 +55,21 @@ static const char *
 find_directory_fault(int fd)
 {
 	char by_number[LINK_SIZE];
-	char path[PATH_MAX];
+	char place[PATH_MAX];
 	struct stat st;
 	ssize_t length;
 	char *slash;
 
 	link_of(fd, by_number);
-	length = readlink(by_number, path, sizeof(path) - 1);
+	length = readlink(by_number, place, sizeof(place) - 1);
 	if (length <= 0)
 		return "has no place that can be found";
-	path[length] = '\0';
-	slash = strrchr(path, '/');
+	place[length] = '\0';
+	slash = strrchr(place, '/');
 	if (slash == NULL)
 		return "has no place that can be found";
-	slash[slash == path] = '\0';
-	if (stat(path, &st) < 0)
+	slash[slash == place] = '\0';
+	if (stat(place, &st) < 0)
 		return "is in a directory that can't be looked at";
 	if ((st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0)
 		return "is in a directory that anybody may write to";

@@ -44,6 +44,25 @@ upgrade_receive(struct client *client)
 	return reply;
 }
 
+const char *
+upgrade_this_program(void)
+{
+	static char path[PATH_MAX];
+
+	ck_assert_ptr_nonnull(realpath(gateway_program(), path));
+	return path;
+}
+
+void
+upgrade_expect_done(const struct gateway *g, const char *program,
+    const char *from, const char *to)
+{
+	struct client client;
+
+	upgrade_send(g, &client, program);
+	upgrade_expect_reply(upgrade_receive(&client), from, to);
+}
+
 static void
 expect_version(const json_t *reply, const char *key, const char *version)
 {
@@ -76,17 +95,17 @@ static void
 expect_program_of(pid_t pid, const char *program)
 {
 	char by_number[32];
-	char path[PATH_MAX];
+	char is[PATH_MAX];
 	ssize_t length;
 
 	(void)snprintf(by_number, sizeof by_number, "/proc/%d/exe", (int)pid);
-	length = readlink(by_number, path, sizeof path - 1);
+	length = readlink(by_number, is, sizeof is - 1);
 	/* It may just have ended. */
 	if (length < 0)
 		return;
-	path[length] = '\0';
-	ck_assert_msg(strcmp(path, program) == 0, "process %d is %s, not %s",
-	    (int)pid, path, program);
+	is[length] = '\0';
+	ck_assert_msg(strcmp(is, program) == 0, "process %d is %s, not %s",
+	    (int)pid, is, program);
 }
 
 void

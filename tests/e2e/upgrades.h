@@ -11,6 +11,9 @@
 #include "client.h"
 #include "gateway.h"
 
+/* What NEXT_PROGRAM calls itself. */
+#define UPGRADE_NEXT "9.9.9"
+
 /* Longer than check and hand-over may take together. */
 #define UPGRADE_TIMEOUT_MS 45000
 
@@ -20,6 +23,12 @@ void upgrade_send(const struct gateway *g, struct client *client,
 /* The whole reply, which the caller releases; closes the client. */
 json_t *upgrade_receive(struct client *client);
 
+/* The program that is tested, by the path that the kernel knows. */
+const char *upgrade_this_program(void);
+
+/* Ask for it, and it is done, from this version to that. */
+void upgrade_expect_done(const struct gateway *g, const char *program,
+    const char *from, const char *to);
 /* It was done, from this version to that; the reply is released. */
 void upgrade_expect_reply(json_t *reply, const char *from, const char *to);
 /* Every process of the gateway runs this program, and there are as many as
