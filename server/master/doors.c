@@ -211,14 +211,21 @@ doors_knock(const struct doors *doors, uint32_t row)
 }
 
 void
+doors_remove_all(const struct doors *doors)
+{
+	for (uint32_t row = 0; row < BOARD_ROWS; row++)
+		doors_remove(doors, row);
+}
+
+void
 doors_close(struct doors *doors, bool is_over)
 {
 	if (!doors->is_open)
 		return;
-	for (uint32_t row = 0; is_over && row < BOARD_ROWS; row++)
-		doors_remove(doors, row);
-	if (is_over)
+	if (is_over) {
+		doors_remove_all(doors);
 		(void)rmdir(doors->path);
+	}
 	close(doors->dir_fd);
 	doors->is_open = false;
 }

@@ -37,6 +37,8 @@ void doors_close(struct doors *doors, bool is_over);
 must_check int doors_make(const struct doors *doors, uint32_t row);
 bool doors_has(const struct doors *doors, uint32_t row);
 void doors_remove(const struct doors *doors, uint32_t row);
+/* Nobody is to take over what is there now. */
+void doors_remove_all(const struct doors *doors);
 
 /*
  * Connect to the one of row: a channel (channel_open_door()).  Returns it;

@@ -76,6 +76,9 @@ master_stop(struct master *m, uint64_t drain_ms)
 	m->stop_at_ms = loop_now_ms(m->loop) + drain_ms;
 	m->phase = phase;
 	notify_stopping(m);
+	/* If this process dies meanwhile, its bodies still end as they are told:
+	 * nobody takes over a stop. */
+	doors_remove_all(&m->doors);
 	upgrade_stop(m);
 	reload_stop(m);
 	rebalance_stop(m);

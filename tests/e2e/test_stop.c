@@ -2,6 +2,7 @@
  * The program's outside: its command line, what it says when it cannot start,
  * and how it stops.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -331,6 +332,47 @@ START_TEST(drain_outlives_a_worker)
 }
 END_TEST
 
+static unsigned
+count_doors(void)
+{
+	char path[E2E_PATH_SIZE];
+	DIR *dir = opendir(e2e_path(path, "control.sock.bodies"));
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+		count += entry->d_name[0] != '.';
+	if (dir != NULL)
+		closedir(dir);
+	return count;
+}
+
+/* Draining workers whose master dies end by themselves: they are not for the
+ * next master, which serves at once. */
+START_TEST(drain_is_not_taken_over)
+{
+	struct gateway g;
+	char address[ADDR_TEXT_SIZE];
+	int client;
+
+	start_echo(&g, "drain_timeout = 20s\n", address);
+	client = net_connect(address);
+	net_say(client, "before");
+	net_hear(client, "before");
+	ck_assert_uint_eq(count_doors(), g.workers);
+	gateway_signal(&g, SIGTERM);
+	expect_listener_closed(address);
+	ck_assert_uint_eq(count_doors(), 0);
+	gateway_kill(&g);
+	gateway_run(&g);
+	gateway_expect_number(&g, "totals/connections", 0);
+	net_say(client, "while it drains");
+	net_hear(client, "while it drains");
+	close(client);
+	gateway_stop(&g);
+}
+END_TEST
+
 START_TEST(term_without_connections)
 {
 	struct gateway g;
@@ -435,5 +477,5 @@ END_TEST
 E2E_MAIN("stop", version_and_help, wrong_usage, check_reads_back,
     bad_configuration, port_in_use, port_is_not_shared, control_socket_in_use,
     unix_listener_files, term_drains, drain_outlives_a_worker,
-    term_without_connections, drain_has_a_limit, stops_at_once,
-    stops_with_a_stopped_worker, stops_under_load)
+    drain_is_not_taken_over, term_without_connections, drain_has_a_limit,
+    stops_at_once, stops_with_a_stopped_worker, stops_under_load)
