@@ -192,6 +192,9 @@ struct body_head {
 	uint64_t next_id;         /* as the board's row has it */
 	/* Its sockets are others' now: give all away, and end when empty. */
 	uint32_t is_retiring;
+	/* The master at the other end of the channel came to the door, and has
+	 * not been told of all that there is. */
+	uint32_t is_telling;
 	/* Accept no more, and end by then (CLOCK_MONOTONIC); 0: not told. */
 	uint64_t drain_until_ms;
 	_Atomic uint64_t journal;

@@ -105,7 +105,10 @@ door_on_event(struct worker *w)
 		poller_remove(BODY_FD_DOOR);
 		return;
 	}
+	w->head->is_telling = 1;
 	rc = admit(w);
+	if (rc < 0)
+		w->head->is_telling = 0;
 	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -ENOBUFS) {
 		poller_remove(BODY_FD_DOOR);
 		w->door_retry_ms = w->now_ms + RETRY_MS;
@@ -114,7 +117,6 @@ door_on_event(struct worker *w)
 		return;
 	poller_remove(BODY_FD_DOOR);
 	w->is_alone = false;
-	w->is_telling = true;
 	w->is_body_told = false;
 	w->next_told = 0;
 	orders_open(w);
@@ -226,19 +228,20 @@ door_run(struct worker *w)
 		w->door_retry_ms = 0;
 		door_watch();
 	}
-	if (!w->is_telling || w->now_ms < w->door_retry_ms)
+	if (w->head->is_telling == 0 || w->now_ms < w->door_retry_ms)
 		return;
 	rc = w->is_alone ? -EPIPE : tell(w);
 	/* Full, or more in flight than the user may have.  If it is gone, the
 	 * channel's end says so. */
-	w->is_telling = rc == -EAGAIN || rc == -ETOOMANYREFS || rc == -ENOMEM;
-	w->door_retry_ms = w->is_telling ? w->now_ms + RETRY_MS : 0;
+	w->head->is_telling =
+	    rc == -EAGAIN || rc == -ETOOMANYREFS || rc == -ENOMEM;
+	w->door_retry_ms = w->head->is_telling != 0 ? w->now_ms + RETRY_MS : 0;
 }
 
 uint32_t
 door_wait(const struct worker *w, uint32_t limit_ms)
 {
-	bool waits = w->is_telling || w->door_retry_ms != 0;
+	bool waits = w->head->is_telling != 0 || w->door_retry_ms != 0;
 
 	return waits && limit_ms > RETRY_MS ? RETRY_MS : limit_ms;
 }

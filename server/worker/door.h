@@ -11,8 +11,8 @@
  * Invariants
  *  D1  A channel is given up only after its other end has been: there is one
  *      master at most.
- *  D2  What a master needs comes from this process alone, all of it, after
- *      its hello: a hello of another one in between means that this one died.
+ *  D2  What a master needs comes from one process, all of it, after its
+ *      hello: that it is owed stands in the body, and a successor begins anew.
  *  D3  The channel's number is never free, or a connection could get it:
  *      without a channel /dev/null has it.
  */

@@ -127,8 +127,7 @@ struct worker {
 	pid_t holder_pid;    /* our parent's, as long as it lives */
 	bool owes_hello;     /* the channel was full */
 	bool is_alone;       /* the master has closed its end of the channel */
-	bool is_telling;     /* a new one is being told what there is */
-	bool is_body_told;   /* of it all but the sockets */
+	bool is_body_told;   /* of all that it is told, but for sockets */
 	uint32_t next_told;  /* the next of them to be told */
 	uint64_t door_retry_ms; /* when to try again; 0: nothing */
 	bool is_draining;
