@@ -206,6 +206,45 @@ workers_cpu_ms(const struct gateway *g)
 	return sum;
 }
 
+/* Another master finds them in the bodies of the one that died, too: they are
+ * the manager's all the same, whether it has a use for them or not. */
+START_TEST(a_socket_outlives_its_master)
+{
+	struct gateway g;
+	char address[2][ADDR_TEXT_SIZE];
+	char path[E2E_PATH_SIZE];
+	int fds[2];
+	int client;
+
+	snprintf(address[0], sizeof address[0], "unix:%s",
+	    e2e_path(path, "in"));
+	fds[0] = net_listen(address[0], 8, address[0]);
+	fds[1] = net_listen("127.0.0.1:0", 8, address[1]);
+	pass(&g, fds, 2, "web:web");
+	gateway_start(&g, BY_NAME);
+	client = net_connect(address[0]);
+	net_say(client, "before");
+	net_hear(client, "before");
+	for (unsigned i = 0; i < 4; i++) {
+		gateway_kill(&g);
+		gateway_configure(&g, "%s", i % 2 == 0 ? BY_NAME : OTHER);
+		gateway_run(&g);
+		ck_assert_int_eq(access(path, F_OK), 0);
+		if (i % 2 == 0) {
+			expect_echo(net_connect(address[0]));
+			expect_echo(net_connect(address[1]));
+		}
+		net_say(client, "after");
+		net_hear(client, "after");
+	}
+	close(client);
+	gateway_stop(&g);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 /* Who else has it may end it, too.  epoll tells of that for ever: workers that
  * were told again and again took all of the processors. */
 START_TEST(one_that_is_shut_down_is_waited_for)
@@ -365,6 +404,6 @@ START_TEST(others_than_listening_streams_are_refused)
 END_TEST
 
 E2E_MAIN("activation", sockets_are_taken_by_name, sockets_are_taken_by_address,
-    a_socket_outlives_its_listener, one_that_is_shut_down_is_waited_for,
-    one_socket_for_both_families, what_is_missing_is_named,
-    others_than_listening_streams_are_refused)
+    a_socket_outlives_its_listener, a_socket_outlives_its_master,
+    one_that_is_shut_down_is_waited_for, one_socket_for_both_families,
+    what_is_missing_is_named, others_than_listening_streams_are_refused)
