@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "common/clock.h"
 #include "server/master/closing.h"
 #include "server/master/courier.h"
 #include "server/master/master.h"
@@ -45,6 +46,16 @@ look(struct master *m)
 		loop_timer_set(m->loop, &m->closing.timer, 0);
 }
 
+/* Bodies know the requests of masters that have died: the clock, which goes on
+ * over those, makes it another one than any of them. */
+static uint64_t
+next_request(const struct closing_round *closing)
+{
+	uint64_t now = clock_monotonic_us();
+
+	return now > closing->request ? now : closing->request + 1;
+}
+
 int
 closing_begin(struct master *m, const struct filter *filter, bool reset,
     closing_done_fn *done, void *arg)
@@ -55,7 +66,7 @@ closing_begin(struct master *m, const struct filter *filter, bool reset,
 	    m->phase != MASTER_SERVING)
 		return -EBUSY;
 	*closing = (struct closing_round){
-	    .request = closing->request + 1,
+	    .request = next_request(closing),
 	    .filter = *filter,
 	    .reset = reset,
 	    .is_open = true,

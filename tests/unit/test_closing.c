@@ -60,10 +60,27 @@ START_TEST(all_workers_are_told_and_counted)
 	ck_assert(kit_run(1000));
 	ck_assert_uint_eq(answers, 1);
 	ck_assert_uint_eq(closed, 7);
-	/* The next one is another request. */
-	answers = 0;
-	begin();
-	ck_assert_uint_ne(kit_workers[0].close.request, 1);
+}
+END_TEST
+
+/* Of this master, or of the next one of the same bodies. */
+START_TEST(each_is_another_request)
+{
+	uint64_t seen[3];
+
+	kit_open(KIT_ONE);
+	for (unsigned i = 0; i < ARRAY_LEN(seen); i++) {
+		answers = 0;
+		begin();
+		seen[i] = kit_workers[0].close.request;
+		for (unsigned n = 0; n < KIT_WORKERS; n++)
+			answer(n, seen[i], 0);
+		ck_assert(kit_run(1000));
+		if (i == 1)
+			memset(&kit.closing, 0, sizeof(kit.closing));
+		for (unsigned before = 0; before < i; before++)
+			ck_assert_uint_ne(seen[before], seen[i]);
+	}
 }
 END_TEST
 
@@ -147,7 +164,7 @@ START_TEST(who_has_gone_is_not_told)
 }
 END_TEST
 
-UNIT_MAIN("closing", all_workers_are_told_and_counted,
+UNIT_MAIN("closing", all_workers_are_told_and_counted, each_is_another_request,
     a_successor_is_told_again, only_one_answer_counts_and_no_other,
     who_does_not_answer_is_not_awaited_for_ever, a_body_that_ends_owes_nothing,
     who_has_gone_is_not_told)
