@@ -11,6 +11,7 @@
 #include "server/master/found.h"
 #include "server/master/listener_bind.h"
 #include "server/state/body.h"
+#include "server/state/channel.h"
 
 /* More than the bodies of any gateway have. */
 #define FOUND_MAX (1u << 20)
@@ -71,7 +72,7 @@ found_add(struct found *found, int fd, const struct found_socket *as)
 	if (is_wanted)
 		rc = make_room(found);
 	if (rc < 0 || !is_wanted) {
-		close(fd);
+		channel_close_fd(fd);
 		return rc;
 	}
 	socket.fd = fd;
@@ -88,7 +89,7 @@ found_drop(struct found *found, uint32_t row)
 		if (found->sockets[i].row != row)
 			found->sockets[kept++] = found->sockets[i];
 		else if (found->sockets[i].fd >= 0)
-			close(found->sockets[i].fd);
+			channel_close_fd(found->sockets[i].fd);
 	}
 	found->count = kept;
 }
@@ -126,7 +127,7 @@ found_settle(struct found *found)
 	qsort(sockets, found->count, sizeof(*sockets), by_inode);
 	for (uint32_t i = 0; i < found->count; i++) {
 		if (kept > 0 && sockets[kept - 1].inode == sockets[i].inode)
-			close(sockets[i].fd);
+			channel_close_fd(sockets[i].fd);
 		else
 			sockets[kept++] = sockets[i];
 	}
@@ -176,15 +177,20 @@ found_overlaps(const struct found *found, const struct addr *address)
 	return false;
 }
 
-/* The service manager's: it goes with its unit. */
+/* Is its file ours: where the configuration named one, and not the service
+ * manager's, which goes with its unit?  A worker can bind a socket where it
+ * likes, and put something else in its place while we look. */
 static bool
-is_passed(const struct found *found, const struct found_socket *socket)
+has_our_file(const struct found *found, const struct found_socket *socket)
 {
 	const struct plan *plan = found->plan;
+	const struct plan_listener *row;
 
-	return plan == NULL || socket->number / 2 >= plan->listeners.count ||
-	    body_listener_is_passed(plan_listener(plan, socket->number / 2),
-		socket->number);
+	if (plan == NULL || socket->number / 2 >= plan->listeners.count)
+		return false;
+	row = plan_listener(plan, socket->number / 2);
+	return addr_equal(&row->addr, &socket->addr) &&
+	    !body_listener_is_passed(row, socket->number);
 }
 
 void
@@ -195,7 +201,7 @@ found_remove_files(const struct found *found)
 	for (uint32_t i = 0; i < found->count; i++) {
 		const struct found_socket *socket = &found->sockets[i];
 
-		if (socket->fd >= 0 && !is_passed(found, socket) &&
+		if (socket->fd >= 0 && has_our_file(found, socket) &&
 		    listener_file_of(socket->fd, &socket->addr, &file) == 0 &&
 		    listener_file_is_at(&file, socket->addr.path))
 			(void)unlink(socket->addr.path);
@@ -207,7 +213,7 @@ found_release(struct found *found)
 {
 	for (uint32_t i = 0; i < found->count; i++) {
 		if (found->sockets[i].fd >= 0)
-			close(found->sockets[i].fd);
+			channel_close_fd(found->sockets[i].fd);
 	}
 	free(found->sockets);
 	*found = (struct found){.count = 0};

@@ -51,7 +51,8 @@ struct found_socket *found_next(const struct found *found, uint32_t *at,
 /* Does one that nobody has taken have such an address? */
 bool found_overlaps(const struct found *found, const struct addr *address);
 
-/* Remove the files of those that nobody has taken, but for passed ones. */
+/* Remove the files of those that nobody has taken, where plan has them and
+ * they were not passed. */
 void found_remove_files(const struct found *found);
 
 void found_release(struct found *found);

@@ -21,6 +21,12 @@
 #define RETRY_MS  20
 #define EXTEND_MS 1000
 
+/* Of one worker, until the next has its turn (T2). */
+#define MESSAGES_A_TURN 64
+
+/* A number that more can follow: what was sent may be any. */
+#define GENERATION_MAX (UINT64_C(1) << 62)
+
 /* One body */
 
 static void
@@ -43,6 +49,7 @@ forget_body(struct takeover *t, struct takeover_body *taken,
 	close_fd(&taken->holder_pidfd);
 	taken->worker_pid = 0;
 	taken->holder_pid = 0;
+	taken->sockets = 0;
 	taken->state = state;
 	taken->retry_ms = clock_monotonic_ms() + RETRY_MS;
 }
@@ -137,7 +144,8 @@ take_body(struct takeover *t, struct takeover_body *taken,
 
 	if (extra->fds_count < 2 || taken->body_fd >= 0 ||
 	    message->count != taken->row ||
-	    message->first != taken->row % PLAN_WORKERS_MAX)
+	    message->first != taken->row % PLAN_WORKERS_MAX ||
+	    message->request > GENERATION_MAX)
 		return -EPROTO;
 	rc = check_memory(extra->fds[0], &st);
 	if (rc == 0)
@@ -159,7 +167,7 @@ take_body(struct takeover *t, struct takeover_body *taken,
 }
 
 static int
-take_sockets(struct takeover *t, const struct takeover_body *taken,
+take_sockets(struct takeover *t, struct takeover_body *taken,
     const struct channel_message *message, struct channel_extra *extra)
 {
 	struct channel_socket as[CHANNEL_SOCKETS_MAX];
@@ -167,8 +175,10 @@ take_sockets(struct takeover *t, const struct takeover_body *taken,
 	int rc = 0;
 
 	if (count > CHANNEL_SOCKETS_MAX || message->count != count ||
-	    message->text_length != count * sizeof(as[0]))
+	    message->text_length != count * sizeof(as[0]) ||
+	    count > BODY_SOCKETS_MAX - taken->sockets)
 		return -EPROTO;
+	taken->sockets += count;
 	memcpy(as, message->text, message->text_length);
 	extra->fds_count = 0;
 	for (uint32_t i = 0; i < count; i++) {
@@ -181,7 +191,7 @@ take_sockets(struct takeover *t, const struct takeover_body *taken,
 		if (rc == 0)
 			rc = found_add(&t->found, extra->fds[i], &socket);
 		else
-			close(extra->fds[i]);
+			channel_close_fd(extra->fds[i]);
 	}
 	return rc;
 }
@@ -216,9 +226,9 @@ listen_to(struct takeover *t, struct takeover_body *taken)
 {
 	static struct channel_message message;
 	static struct channel_extra extra;
-	int rc;
+	int rc = 0;
 
-	for (;;) {
+	for (unsigned i = 0; i < MESSAGES_A_TURN && rc != 1; i++) {
 		rc = channel_receive(taken->channel_fd, &message, &extra);
 		if (rc == 1 || rc == -EPROTO)
 			taken->is_strange = rc != 1;
@@ -229,11 +239,11 @@ listen_to(struct takeover *t, struct takeover_body *taken)
 			return -ECHILD;
 		rc = take_message(t, taken, &message, &extra);
 		channel_close_fds(&extra, 0);
-		if (rc == 1)
-			break;
 		if (rc < 0)
 			return rc;
 	}
+	if (rc != 1)
+		return 0;
 	channel_refuse_fds(taken->channel_fd);
 	taken->state = TAKEN_DONE;
 	return 0;

@@ -13,6 +13,7 @@
  *  T1  What a worker sends is believed only as far as the kernel says the
  *      same: memory must be of our user, sealed, and of this build; a socket
  *      is what it is bound to.
+ *  T2  However much a worker sends, the others are heard, and time runs out.
  */
 #ifndef SRVD_MASTER_TAKEOVER_H
 #define SRVD_MASTER_TAKEOVER_H
@@ -44,6 +45,7 @@ struct takeover_body {
 	uint32_t seat;
 	uint64_t generation; /* that it follows */
 	uint64_t retry_ms;
+	uint32_t sockets; /* that it has sent */
 	int channel_fd;
 	int body_fd;
 	int plan_fd;

@@ -105,10 +105,19 @@ channel_send(int fd, const struct channel_message *message, const int *fds,
 }
 
 void
+channel_close_fd(int fd)
+{
+	static const struct linger off;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	close(fd);
+}
+
+void
 channel_close_fds(struct channel_extra *extra, uint32_t first)
 {
 	for (uint32_t i = first; i < extra->fds_count; i++)
-		close(extra->fds[i]);
+		channel_close_fd(extra->fds[i]);
 	extra->fds_count = first < extra->fds_count ? first : extra->fds_count;
 }
 
@@ -123,7 +132,7 @@ take_fds(struct cmsghdr *cmsg, size_t bytes, struct channel_extra *extra)
 		if (extra->fds_count < CHANNEL_FDS_MAX)
 			extra->fds[extra->fds_count++] = fd;
 		else
-			close(fd);
+			channel_close_fd(fd);
 	}
 	return bytes <= sizeof(extra->fds);
 }

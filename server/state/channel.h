@@ -130,7 +130,11 @@ must_check int channel_receive(int fd, struct channel_message *message,
 must_check int channel_open_door(int *fd);
 void channel_refuse_fds(int fd);
 
-/* Close the descriptors from index first on. */
+/* Close a descriptor that somebody has passed, without waiting for bytes that
+ * were never sent, as its sender may have wished (socket(7), SO_LINGER). */
+void channel_close_fd(int fd);
+
+/* Close the descriptors from index first on, in the same way. */
 void channel_close_fds(struct channel_extra *extra, uint32_t first);
 
 #endif
