@@ -104,6 +104,13 @@ channel_send(int fd, const struct channel_message *message, const int *fds,
 	return 0;
 }
 
+bool
+channel_is_over(int error)
+{
+	return error == -EPIPE || error == -ECONNRESET ||
+	    error == -ECONNREFUSED;
+}
+
 void
 channel_close_fd(int fd)
 {

@@ -11,6 +11,7 @@
 #ifndef SRVD_STATE_CHANNEL_H
 #define SRVD_STATE_CHANNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -114,6 +115,10 @@ void channel_init(struct channel_message *message, enum channel_type type);
  * -EPIPE or -ECONNREFUSED when the other end is gone, or -errno. */
 must_check int channel_send(int fd, const struct channel_message *message,
     const int *fds, uint32_t count);
+
+/* Does this error of sending, here or over a transfer, say that the other end
+ * is gone?  Others pass: the channel is full, or memory is short. */
+bool channel_is_over(int error);
 
 /*
  * Take the next message.  Returns 1; 0 at the end of the channel; -EAGAIN

@@ -231,10 +231,9 @@ door_run(struct worker *w)
 	if (w->head->is_telling == 0 || w->now_ms < w->door_retry_ms)
 		return;
 	rc = w->is_alone ? -EPIPE : tell(w);
-	/* Full, or more in flight than the user may have.  If it is gone, the
-	 * channel's end says so. */
-	w->head->is_telling =
-	    rc == -EAGAIN || rc == -ETOOMANYREFS || rc == -ENOMEM;
+	/* Full, or more in flight than the user may have, or memory is short.
+	 * If it is gone, the channel's end says so. */
+	w->head->is_telling = rc < 0 && !channel_is_over(rc);
 	w->door_retry_ms = w->head->is_telling != 0 ? w->now_ms + RETRY_MS : 0;
 }
 

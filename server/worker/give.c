@@ -128,12 +128,14 @@ report(struct worker *w)
 {
 	struct body_give *give = &w->head->give;
 	struct channel_message last;
+	int rc;
 
 	channel_init(&last, CHANNEL_GIVEN);
 	last.request = give->transfer;
 	last.count = give->given;
 	last.is_reset = give->is_broken;
-	if (channel_send(BODY_FD_CHANNEL, &last, NULL, 0) == -EAGAIN) {
+	rc = channel_send(BODY_FD_CHANNEL, &last, NULL, 0);
+	if (rc < 0 && !channel_is_over(rc)) {
 		look_again(w, UNFIT_MS);
 		return;
 	}
@@ -185,7 +187,7 @@ ask(struct worker *w)
 		w->give.phase = GIVE_ASKED;
 	look_again(w, REFUSED_MS);
 	/* It has an end, which is read in its turn. */
-	if (rc == -EPIPE || rc == -ECONNRESET || rc == -ECONNREFUSED)
+	if (channel_is_over(rc))
 		give_on_event(w);
 	return rc;
 }

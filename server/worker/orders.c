@@ -26,8 +26,10 @@ static struct board_row *log_row;
 static void
 say(struct worker *w, const struct channel_message *message)
 {
+	int rc = channel_send(BODY_FD_CHANNEL, message, NULL, 0);
+
 	/* A hello makes the master send all again, and us answer it. */
-	if (channel_send(BODY_FD_CHANNEL, message, NULL, 0) == -EAGAIN)
+	if (rc < 0 && !channel_is_over(rc))
 		w->owes_hello = true;
 }
 

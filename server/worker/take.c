@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "server/state/channel.h"
 #include "server/worker/closing.h"
 #include "server/worker/conn.h"
 #include "server/worker/count.h"
@@ -33,13 +34,14 @@ static void
 answer(struct worker *w, uint64_t nonce)
 {
 	static struct transfer_message have;
+	int rc;
 
 	transfer_init(&have, TRANSFER_HAVE);
 	have.head.nonce = nonce;
 	have.head.batch = w->head->take.batch;
 	w->take.nonce = nonce;
-	/* Another error: there is nobody to be told any more. */
-	w->take.owes = transfer_send(w->head->take.fd, &have) == -EAGAIN;
+	rc = transfer_send(w->head->take.fd, &have);
+	w->take.owes = rc < 0 && !channel_is_over(rc);
 }
 
 static void

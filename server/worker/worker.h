@@ -125,7 +125,7 @@ struct worker {
 	uint32_t postponed;  /* clients for whom no backend's socket could be
 			      * had: no others are accepted meanwhile */
 	pid_t holder_pid;    /* our parent's, as long as it lives */
-	bool owes_hello;     /* the channel was full */
+	bool owes_hello;     /* something could not be said */
 	bool is_alone;       /* the master has closed its end of the channel */
 	bool is_body_told;   /* of all that it is told, but for sockets */
 	uint32_t next_told;  /* the next of them to be told */

@@ -185,6 +185,35 @@ some(void *arg)
 	CHILD_CHECK(!give_is_on(&kit.w));
 }
 
+/* The last word can't be said just now: it is, as soon as it can. */
+static void
+unsaid(void *arg)
+{
+	int real;
+	int fd;
+
+	(void)arg;
+	begin(3);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	real = dup(BODY_FD_CHANNEL);
+	/* One that is connected to nobody. */
+	CHILD_CHECK(dup2(fd, BODY_FD_CHANNEL) >= 0);
+	kit_say_have(heard.head.nonce, heard.head.batch);
+	CHILD_CHECK(give_is_on(&kit.w));
+	CHILD_CHECK(dup2(real, BODY_FD_CHANNEL) >= 0);
+	kit.w.now_ms += 1000;
+	give_run(&kit.w);
+	CHILD_CHECK(!give_is_on(&kit.w));
+	CHILD_CHECK(kit_tells(CHANNEL_GIVEN) && told.count == 3);
+}
+
+START_TEST(the_last_word_is_said)
+{
+	plans_compile("");
+	child_passes(unsaid, NULL);
+}
+END_TEST
+
 START_TEST(so_many_as_were_ordered)
 {
 	plans_compile("");
@@ -400,6 +429,7 @@ END_TEST
 
 UNIT_MAIN("give", what_the_taker_has_is_closed_here, a_frozen_one_is_left_alone,
     what_is_refused_is_tried_in_smaller_batches, so_many_as_were_ordered,
-    without_a_taker_all_are_ours_again, what_the_taker_had_ends_with_it,
-    a_successor_makes_certain, a_new_taker_is_asked_again,
-    a_death_while_leaving_is_made_good, one_that_dials_follows_later)
+    the_last_word_is_said, without_a_taker_all_are_ours_again,
+    what_the_taker_had_ends_with_it, a_successor_makes_certain,
+    a_new_taker_is_asked_again, a_death_while_leaving_is_made_good,
+    one_that_dials_follows_later)

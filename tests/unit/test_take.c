@@ -295,10 +295,35 @@ deaf(void *arg)
 	CHILD_CHECK(sent_count == 1);
 }
 
+/* Another error than that: memory may be short, say. */
+static void
+unsendable(void *arg)
+{
+	int real;
+	int fd;
+
+	(void)arg;
+	begin();
+	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	real = dup(kit.w.head->take.fd);
+	/* One that is connected to nobody. */
+	CHILD_CHECK(dup2(fd, kit.w.head->take.fd) >= 0);
+	take_tell(&kit.w);
+	CHILD_CHECK(take_owes(&kit.w));
+	CHILD_CHECK(dup2(real, kit.w.head->take.fd) >= 0);
+	take_run(&kit.w);
+	CHILD_CHECK(!take_owes(&kit.w));
+	CHILD_CHECK(transfer_receive(other_end, &heard) == 1);
+	(void)close(other_end);
+	take_tell(&kit.w);
+	CHILD_CHECK(!take_owes(&kit.w));
+}
+
 START_TEST(an_answer_is_owed_until_it_is_given)
 {
 	plans_compile("");
 	child_passes(deaf, NULL);
+	child_passes(unsendable, NULL);
 }
 END_TEST
 
