@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,9 +27,6 @@
 #define RESUME_MS 20
 #define SHORT_MS  100
 
-/* How often it is looked whether others need us to stand in for them. */
-#define RELIEVE_MS 500
-
 /* Failures in a row until it is said that a socket has them: one may be of a
  * moment. */
 #define FAILED_SAID 3
@@ -47,8 +43,8 @@ listener_of(const struct worker *w, uint32_t number)
 	return plan_listener(w->plan, sockets_number(w->head, number) / 2);
 }
 
-static bool
-is_passed(const struct worker *w, uint32_t number)
+bool
+accept_is_passed(const struct worker *w, uint32_t number)
 {
 	return body_listener_is_passed(listener_of(w, number),
 	    sockets_number(w->head, number));
@@ -82,13 +78,13 @@ pause_listening(struct worker *w, uint32_t number, uint32_t ms)
 		w->resume_ms = w->now_ms + ms;
 }
 
-static uint32_t
-pause_ms(const struct worker *w)
+void
+accept_pause(struct worker *w, uint32_t number)
 {
-	return scarcity_has(w, SHORT_DESCRIPTORS) ||
-		scarcity_has(w, SHORT_MEMORY)
-	    ? SHORT_MS
-	    : RESUME_MS;
+	bool is_short =
+	    scarcity_has(w, SHORT_DESCRIPTORS) || scarcity_has(w, SHORT_MEMORY);
+
+	pause_listening(w, number, is_short ? SHORT_MS : RESUME_MS);
 }
 
 static bool
@@ -106,8 +102,8 @@ open_socket(struct worker *w, uint32_t n)
 
 	*l = (struct listening){
 	    .is_open = true,
-	    .is_shared =
-		listener_of(w, n)->addr.kind == ADDR_UNIX || is_passed(w, n),
+	    .is_shared = listener_of(w, n)->addr.kind == ADDR_UNIX ||
+		accept_is_passed(w, n),
 	};
 	/* A member of a group may have waited for this (listeners.c). */
 	if (!l->is_shared)
@@ -186,7 +182,7 @@ say_failing(struct worker *w, uint32_t number, int error)
 	const struct plan_listener *listener = listener_of(w, number);
 	struct listening *l = &w->listening[number];
 
-	if (!is_passed(w, number) || l->failed == FAILED_SAID)
+	if (!accept_is_passed(w, number) || l->failed == FAILED_SAID)
 		return;
 	if (++l->failed == FAILED_SAID &&
 	    levels_want(w, listener->service, LEVEL_WARN))
@@ -213,7 +209,7 @@ keep_nonblocking(struct worker *w, uint32_t number)
 	int fd = w->head->listener_fd[number];
 	int flags;
 
-	if (!is_passed(w, number))
+	if (!accept_is_passed(w, number))
 		return;
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0 && (flags & O_NONBLOCK) == 0)
@@ -349,7 +345,7 @@ accept_on_event(struct worker *w, uint32_t number)
 	l->eager = next_eagerness(w, l, result);
 	l->last_round = w->round;
 	if (result == ACCEPT_PAUSE)
-		pause_listening(w, number, pause_ms(w));
+		accept_pause(w, number);
 }
 
 void
@@ -368,143 +364,18 @@ accept_resume(struct worker *w)
 	}
 }
 
-/* Take what is queued on a socket. */
-static enum accept_result
-take_queued(struct worker *w, uint32_t n)
+bool
+accept_queued(struct worker *w, uint32_t number)
 {
 	enum accept_result result =
-	    is_plan_socket(w, n) ? ACCEPT_TAKEN : ACCEPT_EMPTY;
+	    is_plan_socket(w, number) ? ACCEPT_TAKEN : ACCEPT_EMPTY;
 
 	if (result == ACCEPT_TAKEN)
-		keep_nonblocking(w, n);
+		keep_nonblocking(w, number);
 	for (int i = 0; i < DRAIN_ACCEPTS && result == ACCEPT_TAKEN; i++)
-		result = accept_one(w, n);
+		result = accept_one(w, number);
 	worker_journal(w, JOURNAL_NONE, 0);
-	return result;
-}
-
-static void
-forget_socket(struct worker *w, uint32_t n)
-{
-	if (w->listening[n].is_paused)
-		w->paused--;
-	w->listening[n].is_open = false;
-	w->listening[n].is_paused = false;
-}
-
-/* Has next the listener that socket n is of? */
-static bool
-is_kept(const struct worker *w, uint32_t n, const struct plan *next)
-{
-	uint32_t number = sockets_number(w->head, n);
-
-	return sockets_is_wanted(next, number) &&
-	    w->head->listener_born[n] == plan_listener(next, number / 2)->born;
-}
-
-void
-accept_leave(struct worker *w, const struct plan *next)
-{
-	SOCKETS_EACH(w->plan, n)
-	{
-		if (!sockets_has(w->head, w->plan, n) ||
-		    sockets_has(w->head, next, n))
-			continue;
-		/* One of another seat may be another worker's from here on. */
-		if (!is_kept(w, n, next)) {
-			(void)take_queued(w, n);
-			/* The master has it as well: who comes from here on
-			 * shall be refused and not wait for nobody.  But one
-			 * that was passed is not ours to end. */
-			if (!is_passed(w, n))
-				(void)shutdown(w->head->listener_fd[n],
-				    SHUT_RD);
-		}
-		forget_socket(w, n);
-		sockets_close(w->head, n);
-	}
-}
-
-static bool
-is_queued_on(const struct worker *w, uint32_t n)
-{
-	struct pollfd pfd = {.fd = w->head->listener_fd[n], .events = POLLIN};
-
-	return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLIN) != 0;
-}
-
-/* Is somebody queued who can't be accepted yet?  A socket that was passed
- * keeps its queue for whoever is given it next. */
-static bool
-must_wait(struct worker *w, uint32_t n)
-{
-	if (take_queued(w, n) != ACCEPT_PAUSE || !is_queued_on(w, n) ||
-	    is_passed(w, n))
-		return false;
-	pause_listening(w, n, pause_ms(w));
-	/* No room for more: their connects fail, or are tried again when the
-	 * socket is closed and somebody else may have bound its address. */
-	(void)listen(w->head->listener_fd[n], 0);
-	return true;
-}
-
-bool
-accept_drain(struct worker *w)
-{
-	bool waits = false;
-
-	for (uint32_t n = 0; n < BODY_SOCKETS_MAX; n++) {
-		if (w->head->listener_fd[n] == 0)
-			continue;
-		if (must_wait(w, n)) {
-			waits = true;
-			continue;
-		}
-		forget_socket(w, n);
-		sockets_close(w->head, n);
-	}
-	return waits;
-}
-
-/* Has a worker of the seat all its sockets? */
-static bool
-is_served(const struct worker *w, uint32_t seat)
-{
-	for (uint32_t row = seat; row < BOARD_ROWS; row += PLAN_WORKERS_MAX) {
-		if (board_is_live(w->board, row) &&
-		    atomic_load(&board_row(w->board, row)->accepts) >=
-			w->generation)
-			return true;
-	}
-	return false;
-}
-
-void
-accept_relieve(struct worker *w)
-{
-	/* What came for a plan that is being prepared is of seats that have a
-	 * worker as yet. */
-	if (w->plan == NULL || w->beside != NULL || w->now_ms < w->relieve_ms)
-		return;
-	w->relieve_ms = w->now_ms + RELIEVE_MS;
-	for (uint32_t i = 0; i < BODY_EXTRAS_MAX; i++) {
-		uint32_t seat = w->head->extra_seat[i];
-
-		if (w->head->listener_fd[BODY_LISTENERS_MAX + i] == 0 ||
-		    seat >= w->plan->workers || !is_served(w, seat))
-			continue;
-		forget_socket(w, BODY_LISTENERS_MAX + i);
-		sockets_close(w->head, BODY_LISTENERS_MAX + i);
-	}
-}
-
-void
-accept_close(struct worker *w)
-{
-	for (uint32_t n = 0; n < BODY_SOCKETS_MAX; n++) {
-		forget_socket(w, n);
-		sockets_close(w->head, n);
-	}
+	return result != ACCEPT_PAUSE;
 }
 
 void

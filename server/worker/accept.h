@@ -16,24 +16,18 @@
  * also after a death. */
 void accept_open(struct worker *w);
 
-/* Another plan will be used: take what is queued on the sockets that it does
- * not have, and close those. */
-void accept_leave(struct worker *w, const struct plan *next);
-
 void accept_on_event(struct worker *w, uint32_t number);
 
 /* Look again at sockets that were paused, if it is time to. */
 void accept_resume(struct worker *w);
 
-/* Stand in no longer for seats that have a worker again. */
-void accept_relieve(struct worker *w);
+/* Take what is queued on a socket.  False if somebody may have to wait: it is
+ * to be paused, and tried again later. */
+bool accept_queued(struct worker *w, uint32_t number);
+void accept_pause(struct worker *w, uint32_t number);
 
-/* Take what is queued, and close each socket where nobody is any more.  True
- * if somebody has to wait, for a limit or descriptors: it is to be tried again
- * when accept_resume() has found that it may go on. */
-bool accept_drain(struct worker *w);
-/* Close them all, whoever is queued. */
-void accept_close(struct worker *w);
+/* Was it made by a service manager, which has it as well? */
+bool accept_is_passed(const struct worker *w, uint32_t number);
 
 /* The sweep: the claimed slot's client was accepted.  It is CONN_DIALING then,
  * and still to be dialed. */

@@ -4,10 +4,10 @@
 #include "server/worker/drain.h"
 #include "common/log.h"
 #include "server/state/channel.h"
-#include "server/worker/accept.h"
 #include "server/worker/access.h"
 #include "server/worker/conn.h"
 #include "server/worker/give.h"
+#include "server/worker/leave.h"
 #include "server/worker/levels.h"
 #include "server/worker/take.h"
 
@@ -43,7 +43,7 @@ drain_begin(struct worker *w, uint64_t until_ms)
 	if (w->is_draining)
 		return;
 	w->is_draining = true;
-	w->is_listening = is_over(w) || accept_drain(w);
+	w->is_listening = is_over(w) || leave_drained(w);
 }
 
 void
@@ -51,7 +51,7 @@ drain_retire(struct worker *w)
 {
 	w->head->is_retiring = 1;
 	atomic_store(&w->row->accepts, 0);
-	accept_close(w);
+	leave_all(w);
 	w->is_listening = false;
 }
 
@@ -72,14 +72,14 @@ take_queued(struct worker *w)
 		return;
 	if (!is_over(w)) {
 		if (w->paused == 0)
-			w->is_listening = accept_drain(w);
+			w->is_listening = leave_drained(w);
 		return;
 	}
 	if (w->drain_until_ms != DRAIN_AT_ONCE &&
 	    levels_want(w, LEVELS_GENERAL, LEVEL_WARN))
 		log_warn("clients that waited in the backlog are turned away: "
 			 "the time to drain is over");
-	accept_close(w);
+	leave_all(w);
 	w->is_listening = false;
 }
 

@@ -10,6 +10,7 @@
 #include "server/worker/accept.h"
 #include "server/worker/count.h"
 #include "server/worker/follow.h"
+#include "server/worker/leave.h"
 #include "server/worker/levels.h"
 #include "server/worker/pick.h"
 #include "server/worker/review.h"
@@ -333,7 +334,7 @@ follow_next(struct worker *w)
 	if (turns == NULL)
 		return false;
 	if (old != NULL && !w->is_draining)
-		accept_leave(w, plan);
+		leave_removed(w, plan);
 	worker_journal(w, JOURNAL_NONE, 0);
 	free(w->turns);
 	w->turns = turns;

@@ -22,7 +22,7 @@ is_our_turn(const struct body_head *head, const struct plan *plan,
 }
 
 /* What we have of a seat that is to have a worker again is kept until it does
- * (accept_relieve): with the master alone its queue could die. */
+ * (leave_relieved): with the master alone its queue could die. */
 static bool
 is_still_ours(const struct body_head *head, const struct plan *plan,
     uint32_t seat)

@@ -20,6 +20,7 @@
 #include "server/worker/fault.h"
 #include "server/worker/follow.h"
 #include "server/worker/give.h"
+#include "server/worker/leave.h"
 #include "server/worker/levels.h"
 #include "server/worker/orders.h"
 #include "server/worker/poller.h"
@@ -179,7 +180,7 @@ serve(struct worker *w)
 		worker_journal(w, JOURNAL_NONE, 0);
 		review_run(w);
 		accept_resume(w);
-		accept_relieve(w);
+		leave_relieved(w);
 		scarcity_check(w);
 		orders_check(w);
 		orders_follow(w);

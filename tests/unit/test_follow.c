@@ -2,6 +2,7 @@
  * test_follow - a worker's part in a reload: every step, and a death at it.
  */
 #include "server/worker/accept.h"
+#include "server/worker/leave.h"
 #include "server/worker/poller.h"
 #include "server/worker/sockets.h"
 #include "tests/unit/plan_kit.h"
@@ -105,7 +106,7 @@ die_at(enum moment moment)
 	if (moment == AT_LEFT || moment == AT_SWITCHED) {
 		next = (struct plan *)kit.w.beside;
 		CHILD_CHECK(next != NULL && next->generation == 2);
-		accept_leave(&kit.w, next);
+		leave_removed(&kit.w, next);
 	}
 	if (moment == AT_FORGOTTEN) {
 		accept_on_event(&kit.w, OLD);

@@ -4,6 +4,7 @@
  */
 #include "server/worker/accept.h"
 #include "server/worker/drain.h"
+#include "server/worker/leave.h"
 #include "server/worker/poller.h"
 #include "server/worker/sockets.h"
 #include "tests/unit/plan_kit.h"
@@ -47,7 +48,7 @@ serve_seat_one(uint64_t generation)
 	board_set_live(kit.board_head, 1, true);
 	atomic_store(&kit.row_one->accepts, generation);
 	kit.w.relieve_ms = 0;
-	accept_relieve(&kit.w);
+	leave_relieved(&kit.w);
 }
 
 /* Whoever comes to socket n is accepted, by the service of its group. */
