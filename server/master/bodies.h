@@ -25,6 +25,9 @@ must_check int bodies_open(struct master *m);
 /* Start what is missing of count bodies; what can't be started now is tried
  * again.  Returns 0, or what bodies_open() returns if that was not called. */
 must_check int bodies_start(struct master *m, uint32_t count);
+/* Shared memory for a body of ref's row, as large as the limit of descriptors
+ * allows.  Returns 0 or -errno. */
+must_check int bodies_make(struct body_ref *ref);
 /* Start the body of a row that has none, now or as soon as it can be. */
 void bodies_begin(struct body_ref *ref);
 
