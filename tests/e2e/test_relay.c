@@ -2,6 +2,7 @@
  * Relaying between every family of client and every family of backend, in
  * every shape that a stream can have: all pairs at once through one gateway.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "harness.h"
 #include "load.h"
 #include "net.h"
+#include "pair.h"
 
 #define MIB (1024ULL * 1024)
 
@@ -310,7 +312,72 @@ START_TEST(both_families_on_one_port)
 }
 END_TEST
 
+/* fd goes with the bytes. */
+static void
+say_with(int to, const char *text, int fd)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {
+	    .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+	struct msghdr msg = {
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control,
+	    .msg_controllen = sizeof control,
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof fd);
+	ck_assert_int_eq(sendmsg(to, &msg, MSG_NOSIGNAL), (int)strlen(text));
+}
+
+static void
+expect_bytes_alone(int from, const char *text)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+	char got[64];
+	struct iovec iov = {.iov_base = got, .iov_len = sizeof got};
+	struct msghdr msg = {
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control,
+	    .msg_controllen = sizeof control,
+	};
+
+	ck_assert_int_eq(recvmsg(from, &msg, 0), (int)strlen(text));
+	ck_assert_mem_eq(got, text, strlen(text));
+	ck_assert_uint_eq(msg.msg_controllen, 0);
+}
+
+/* Descriptors end at the gateway, which keeps none; the bytes go on. */
+START_TEST(passed_descriptors_are_not_relayed)
+{
+	struct pair_fixture f;
+	struct pair p;
+	struct pollfd pfd = {.events = POLLIN};
+	int fds[2];
+
+	pair_start(&f, "");
+	p = pair_open(&f, SIDE_UNIX, SIDE_UNIX);
+	ck_assert_int_eq(pipe(fds), 0);
+	say_with(p.client, "there", fds[1]);
+	expect_bytes_alone(p.server, "there");
+	say_with(p.server, "and back", fds[1]);
+	expect_bytes_alone(p.client, "and back");
+	close(fds[1]);
+	pfd.fd = fds[0];
+	ck_assert_int_eq(poll(&pfd, 1, NET_TIMEOUT_MS), 1);
+	ck_assert_int_eq(pfd.revents, POLLHUP);
+	close(fds[0]);
+	pair_close(&p);
+	pair_stop(&f);
+}
+END_TEST
+
 E2E_MAIN("relay", request_and_answer, many_messages, bulk_both_ways,
     client_ends_first, backend_ends_first, slow_reader, one_byte_writes,
     one_byte_writes_to_slow_reader, nothing_but_an_end, discard, counters,
-    both_families_on_one_port)
+    both_families_on_one_port, passed_descriptors_are_not_relayed)
