@@ -3,12 +3,14 @@
  * hand connections over, while it is replaced by a program, and while it takes
  * over what the last one left.  The next one takes over what there is, and
  * nobody has noticed anything.  So it is when a worker is killed at each of its
- * system calls from the master's death until it has handed over.
+ * system calls from the master's death, or from the upgrade's beginning, until
+ * it has handed over; or the fresh one that it hands over to.
  */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "brood.h"
 #include "harness.h"
 #include "killer.h"
 #include "net.h"
@@ -17,6 +19,7 @@
 
 /* A run takes a start of the gateway more than others. */
 #define QUICK_POINTS 10U
+#define READY_MS     20000
 
 struct scenario {
 	struct points *p;
@@ -135,6 +138,55 @@ kill_worker_meanwhile(void *arg, unsigned point)
 	return trial;
 }
 
+/* It is done all the same. */
+static struct points_trial
+kill_worker_in_upgrade(void *arg, unsigned point)
+{
+	const struct scenario *s = arg;
+	struct points *p = s->p;
+	struct points_trial trial;
+	struct killer killer;
+	json_t *reply;
+
+	killer_arm(&killer, gateway_worker(&p->gateway, 0), point);
+	reply = gateway_call(&p->gateway, "Upgrade", NULL);
+	ck_assert_ptr_nonnull(reply);
+	ck_assert_ptr_null(json_object_get(reply, "error"));
+	json_decref(reply);
+	trial.has_killed = killer_disarm(&killer);
+	trial.seen = killer.seen;
+	come_and_go(p);
+	restore(p);
+	return trial;
+}
+
+static bool
+is_ready(void *arg)
+{
+	return gateway_is_ready(arg);
+}
+
+/* The first worker of a master that takes over, which is given all. */
+static struct points_trial
+kill_fresh_worker(void *arg, unsigned point)
+{
+	const struct scenario *s = arg;
+	struct points *p = s->p;
+	struct points_trial trial;
+	struct brood brood;
+
+	gateway_kill(&p->gateway);
+	gateway_begin(&p->gateway);
+	brood_arm(&brood, p->gateway.pid, BROOD_OF_MASTER, point);
+	/* Who waits for the master itself would take what is the tracer's. */
+	ck_assert(e2e_wait(is_ready, &p->gateway, READY_MS));
+	come_and_go(p);
+	trial.has_killed = brood_disarm(&brood);
+	trial.seen = brood.seen;
+	restore(p);
+	return trial;
+}
+
 static void
 try(const char *name, points_try_fn *run, struct scenario s)
 {
@@ -189,5 +241,20 @@ START_TEST(a_worker_that_is_taken_over)
 }
 END_TEST
 
+START_TEST(a_worker_in_an_upgrade)
+{
+	try("worker, upgrade", kill_worker_in_upgrade,
+	    (struct scenario){.workers = 1});
+}
+END_TEST
+
+START_TEST(a_fresh_worker)
+{
+	try("fresh worker, takeover", kill_fresh_worker,
+	    (struct scenario){.workers = 1});
+}
+END_TEST
+
 E2E_MAIN("crash.master", a_reload, more_workers_and_fewer, an_upgrade,
-    a_takeover, a_worker_that_is_taken_over)
+    a_takeover, a_worker_that_is_taken_over, a_worker_in_an_upgrade,
+    a_fresh_worker)
