@@ -438,68 +438,6 @@ START_TEST(reset_behind_a_fin_and_a_death)
 }
 END_TEST
 
-/* A builtin beside another backend */
-
-/* Another gateway, whose workers are left alone, as the backend that echoes. */
-static void
-echo_start(struct gateway *echo, char address[ADDR_TEXT_SIZE])
-{
-	gateway_init(echo);
-	echo->workers = 1;
-	e2e_path(echo->config, "echo.conf");
-	e2e_path(echo->control, "echo.sock");
-	e2e_path(echo->log, "echo.log");
-	gateway_start(echo,
-	    "service echo {\n	listen = {\"127.0.0.1:0\"}\n"
-	    "	backend b { address = builtin:echo }\n}\n");
-	gateway_address(echo, "echo", 0, address);
-}
-
-/*
- * What broke: a death between the pick of a builtin and its connection left
- * the mark of the builtin in the slot; given to the other backend by the
- * successor, the connection relayed one way only.
- */
-START_TEST(builtin_beside_a_backend)
-{
-	const struct load_spec spec = {
-	    "churn", LOAD_PINGPONG, PEER_ECHO, .up = 300, .message = 100};
-	struct gateway echo;
-	struct gateway g;
-	struct load *load = load_new();
-	char address[ADDR_TEXT_SIZE];
-
-	echo_start(&echo, address);
-	gateway_init(&g);
-	g.workers = 1;
-	gateway_start(&g,
-	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
-	    "	backend builtin { address = builtin:echo }\n"
-	    "	backend real { address = \"%s\" }\n}\n",
-	    address);
-	load_add(load, gateway_address(&g, "s", 0, address), &spec, 16, 0);
-	load_run(load, 50);
-	for (int i = 0; i < 100; i++) {
-		(void)gateway_signal_worker(&g, 0, SIGKILL);
-		load_run(load, 3 + i * 7 % 20);
-	}
-	load_stop_opening(load);
-	load_finish(load, 10000);
-	load_expect_exact(load);
-	ck_assert_uint_gt(load_counts(load)->done, 100);
-	ck_assert_int_gt(gateway_number(&g,
-			     "services/s/backends/builtin/accepted"),
-	    0);
-	ck_assert_int_gt(gateway_number(&g,
-			     "services/s/backends/real/accepted"),
-	    0);
-	gateway_expect_number(&g, "totals/connections", 0);
-	load_free(load);
-	gateway_stop(&g);
-	gateway_stop(&echo);
-}
-END_TEST
-
 E2E_MAIN("lost", lost_holder_then_worker, worker_then_holder,
     hello_finds_the_channel_full, reset_right_behind_a_fin,
-    reset_behind_a_fin_and_a_death, builtin_beside_a_backend)
+    reset_behind_a_fin_and_a_death)
