@@ -17,15 +17,21 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "server/master/control_client.h"
 #include "server/master/loop.h"
+#include "server/master/process.h"
 #include "server/master/status.h"
 
 #define BACKLOG        128
 #define ACCEPTS_A_TIME 16
+
+/* How often it is looked whether a dead process's socket is gone. */
+#define LEFT_TRIES   100
+#define LEFT_STEP_MS 20
 
 const struct control_limits control_limits_default = {
     .clients = 64,
@@ -70,9 +76,22 @@ path_set(struct control *control, const char *path, char *why, size_t why_size)
 	return 0;
 }
 
-/* Whether somebody listens: 0 if surely not, else -errno. */
+/* Is what we are connected to a dead process's?  Then a child of it has the
+ * socket for a moment longer: until it is a holder, say. */
+static bool
+is_left(int fd)
+{
+	struct ucred peer = {.pid = 0};
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+	    peer.pid > 0 && process_has_ended(peer.pid);
+}
+
+/* Whether somebody listens: 0 if surely not; -EBUSY, somebody who has died;
+ * -EAGAIN, somebody whose backlog is full; or -errno. */
 static int
-path_probe(const struct control *control)
+path_probe_once(const struct control *control)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error;
@@ -83,11 +102,26 @@ path_probe(const struct control *control)
 		    sizeof(control->address)) == 0
 	    ? EADDRINUSE
 	    : errno;
+	if (error == EADDRINUSE && is_left(fd))
+		error = EBUSY;
 	(void)close(fd);
-	/* A full backlog is somebody's. */
-	if (error == EAGAIN)
-		error = EADDRINUSE;
 	return error == ECONNREFUSED || error == ENOENT ? 0 : -error;
+}
+
+static int
+path_probe(const struct control *control)
+{
+	static const struct timespec step = {.tv_nsec = LEFT_STEP_MS * 1000000};
+	int error = path_probe_once(control);
+
+	/* Who was asked often has a full backlog in the end. */
+	for (int i = 0;
+	     i < LEFT_TRIES && (error == -EBUSY || (error == -EAGAIN && i > 0));
+	     i++) {
+		(void)nanosleep(&step, NULL);
+		error = path_probe_once(control);
+	}
+	return error == -EBUSY || error == -EAGAIN ? -EADDRINUSE : error;
 }
 
 /* Returns 1 if a dead process has left a socket there, 0 if nothing is. */

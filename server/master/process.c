@@ -2,6 +2,7 @@
  * process - what the kernel tells of a process; see process.h.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,19 @@ process_kill(int pidfd)
 {
 	if (pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+bool
+process_has_ended(pid_t pid)
+{
+	struct pollfd item = {.fd = process_open(pid), .events = POLLIN};
+	bool has_ended;
+
+	if (item.fd < 0)
+		return item.fd == -ESRCH;
+	has_ended = poll(&item, 1, 0) == 1;
+	(void)close(item.fd);
+	return has_ended;
 }
 
 pid_t

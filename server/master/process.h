@@ -19,6 +19,9 @@
 must_check int process_open(pid_t pid);
 bool process_is_there(int pidfd);
 
+/* Is it known to be dead, reaped or not? */
+bool process_has_ended(pid_t pid);
+
 /* 0: it is gone, or the kernel doesn't tell. */
 pid_t process_parent(pid_t pid);
 
