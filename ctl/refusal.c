@@ -123,7 +123,7 @@ static const struct error_row {
 	  CTL_REFUSED, NULL },
 	{ VARLINK("PermissionDenied"),
 	  "you may not do this: root, the gateway's own user and its "
-	  "admin_group may", NULL, CTL_FORBIDDEN, NULL },
+	  "admin_group may, and root alone names a program to upgrade to", NULL, CTL_FORBIDDEN, NULL },
 };
 /* clang-format on */
 

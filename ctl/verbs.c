@@ -101,15 +101,16 @@ const struct verb verbs_table[] = {
 	.name = "upgrade",
 	.arguments = "[PROGRAM]",
 	.summary = "put another srvd in the place of the one that runs",
-	.text = "PROGRAM is an absolute path; without it, the file that the "
-		"gateway was\n"
-		"started from, as it is now.  The new program checks the "
-		"configuration first;\n"
-		"then it takes over the process, and every connection goes "
-		"on.  Answers when\n"
-		"that is done.  If anything is wrong before, nothing changes "
-		"and the exit\n"
-		"status is 1 (5: it is stopping).\n",
+	.text =
+	    "PROGRAM is an absolute path, which only root may name; without "
+	    "it, the file\n"
+	    "that the gateway was started from, as it is now.  The new "
+	    "program checks the\n"
+	    "configuration first; then it takes over the process, and "
+	    "every connection\n"
+	    "goes on.  Answers when that is done.  If anything is wrong "
+	    "before, nothing\n"
+	    "changes and the exit status is 1 (5: it is stopping).\n",
 	.most = 1,
 	.options = OPTIONS_GATEWAY,
 	.timeout_s = UPGRADE_TIMEOUT_S,

@@ -43,6 +43,7 @@ struct call {
 	bool more;
 	bool oneway;
 	bool may_change;    /* the caller may call what changes something */
+	bool is_root;       /* so is the caller */
 	bool answered;      /* the last answer is made */
 	struct master *m;   /* for the functions below */
 	call_next_fn *next; /* it streams */

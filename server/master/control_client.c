@@ -126,6 +126,7 @@ client_run_call(struct control_client *client, const char *text, size_t length)
 	if (error < 0)
 		return error;
 	call->may_change = client->peer.may_change;
+	call->is_root = client->peer.cred.uid == 0;
 	call->wake = client_on_wake;
 	call->wake_arg = client;
 	return control_call(client->clients->m, call);

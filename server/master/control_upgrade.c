@@ -78,6 +78,10 @@ control_upgrade(struct master *m, struct call *call)
 
 	if (call_unpack(call, params, ARRAY_LEN(params)) < 0)
 		return call_invalid(call);
+	/* Workers may be the master's user: one that was taken over must not
+	 * choose what the master becomes. */
+	if (program != NULL && !call->is_root)
+		return control_deny(call);
 	if (call->oneway)
 		waiter = (struct upgrade_waiter){.done = NULL};
 	if (upgrade_begin(m, program, &waiter, &refused, why, sizeof(why)) < 0)

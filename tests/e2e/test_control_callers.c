@@ -110,6 +110,10 @@ START_TEST(who_may_change)
 			    may);
 		if (!caller->may_change)
 			check_call(&g, caller, "Stop", NULL, DENIED);
+		/* Also one who may change everything else. */
+		if (caller->uid != 0)
+			check_call(&g, caller, "Upgrade",
+			    "{\"program\":\"/bin/true\"}", DENIED);
 	}
 	gateway_stop(&g);
 }

@@ -181,3 +181,13 @@ upgrade_copy(const char *from, const char *to, unsigned mode)
 	(void)close(in);
 	(void)close(out);
 }
+
+/* Before any test: nearly all of them name programs, as only root may. */
+__attribute__((constructor)) static void
+skip_unless_root(void)
+{
+	if (geteuid() == 0)
+		return;
+	fputs("skipped: only root may name a program to upgrade to\n", stderr);
+	_exit(E2E_SKIPPED);
+}

@@ -238,8 +238,11 @@ START_TEST(an_upgrade_is_answered_when_it_is_over)
 	shared->outcome = FAKE_FAILED;
 	refused(&client, METHOD("Upgrade"), OUR_ERROR("UpgradeFailed"), "stage",
 	    "check");
-	refused(&client, METHOD_WITH("Upgrade", "\"program\":\"/none\""),
-	    OUR_ERROR("UpgradeFailed"), "message", "/none: no such file");
+	if (geteuid() == 0)
+		refused(&client,
+		    METHOD_WITH("Upgrade", "\"program\":\"/none\""),
+		    OUR_ERROR("UpgradeFailed"), "message",
+		    "/none: no such file");
 	refused(&client, METHOD_WITH("Upgrade", "\"program\":7"),
 	    "org.varlink.service.InvalidParameter", "parameter", "program");
 	ck_assert_uint_eq(shared->upgrades, 2);
