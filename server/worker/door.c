@@ -177,7 +177,7 @@ describe(const struct body_head *head, uint32_t n)
 static int
 tell_sockets(struct worker *w)
 {
-	struct channel_socket sockets[CHANNEL_SOCKETS_MAX];
+	struct channel_socket socket;
 	int fds[CHANNEL_SOCKETS_MAX];
 	struct channel_message message;
 	uint32_t i = w->next_told;
@@ -188,11 +188,12 @@ tell_sockets(struct worker *w)
 	     i++) {
 		if (!sockets_has(w->head, w->plan, i))
 			continue;
-		sockets[message.count] = describe(w->head, i);
+		socket = describe(w->head, i);
+		memcpy(message.text + message.text_length, &socket,
+		    sizeof(socket));
+		message.text_length += (uint32_t)sizeof(socket);
 		fds[message.count++] = w->head->listener_fd[i];
 	}
-	message.text_length = (uint32_t)(message.count * sizeof(sockets[0]));
-	memcpy(message.text, sockets, message.text_length);
 	if (message.count > 0)
 		rc =
 		    channel_send(BODY_FD_CHANNEL, &message, fds, message.count);
