@@ -168,7 +168,7 @@ main(int argc, char **argv)
 	status = read_options(argc, argv, &options, &action);
 	if (status >= 0)
 		return status;
-	if (keep_path(&options) < 0 || launch_keep(&launch, argv) < 0)
+	if (launch_keep(&launch, argv) < 0 || keep_path(&options) < 0)
 		return EXIT_FAILURE;
 	if (action == ACTION_CHECK)
 		return check(&options);
