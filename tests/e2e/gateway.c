@@ -295,12 +295,23 @@ gateway_start(struct gateway *g, const char *services, ...)
 	gateway_run(g);
 }
 
+static bool
+has_family(void *arg)
+{
+	struct gateway *g = arg;
+
+	g->family_count =
+	    proc_descendants(g->pid, g->family, GATEWAY_FAMILY_MAX);
+	return g->family_count > 0;
+}
+
+/* Where there are thousands of processes a look at all takes as long as an
+ * upgrade, which may have replaced each before it was looked at. */
 void
 gateway_signal(struct gateway *g, int signal)
 {
-	g->family_count =
-	    proc_descendants(g->pid, g->family, GATEWAY_FAMILY_MAX);
-	ck_assert_msg(g->family_count > 0, "no process below the master");
+	ck_assert_msg(e2e_wait(has_family, g, GATEWAY_TIMEOUT_MS),
+	    "no process below the master");
 	ck_assert_msg(kill(g->pid, signal) == 0, "kill: %s", strerror(errno));
 }
 
