@@ -69,6 +69,40 @@ START_TEST(the_file_may_be_replaced)
 }
 END_TEST
 
+/* The master has died, and who starts it again has another program by now: the
+ * bodies are of a layout that it does not know. */
+START_TEST(another_program_takes_over)
+{
+	const char *const programs[] = {
+	    NEXT_PROGRAM, upgrade_this_program(), NEXT_PROGRAM};
+	struct gateway g;
+	char address[ADDR_TEXT_SIZE];
+	int64_t accepted;
+	int client;
+
+	gateway_init(&g);
+	gateway_start(&g, ONE);
+	client = net_connect(gateway_address(&g, "s", 0, address));
+	expect_echo(client);
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		accepted = gateway_number(&g, "totals/accepted");
+		gateway_kill(&g);
+		expect_serving(client, address);
+		ck_assert_int_eq(setenv("SRVD_BIN", programs[i], 1), 0);
+		gateway_run(&g);
+		upgrade_expect_program(&g, programs[i]);
+		expect_serving(client, address);
+		ck_assert_int_eq(gateway_number(&g, "totals/accepted"),
+		    accepted + 2);
+		gateway_configure(&g, i % 2 == 0 ? MORE : ONE);
+		reload_expect_done(&g);
+	}
+	expect_echo(client);
+	close(client);
+	gateway_stop(&g);
+}
+END_TEST
+
 START_TEST(the_configuration_may_have_changed)
 {
 	struct gateway g;
@@ -266,7 +300,7 @@ START_TEST(a_stop_at_any_moment_is_a_stop)
 }
 END_TEST
 
-E2E_MAIN("upgrade_kept", the_file_may_be_replaced,
+E2E_MAIN("upgrade_kept", the_file_may_be_replaced, another_program_takes_over,
     the_configuration_may_have_changed, passed_sockets_stay,
     who_asked_stays_a_client, the_service_manager_is_told,
     one_that_lies_costs_nothing_but_the_master, a_stop_at_any_moment_is_a_stop)
