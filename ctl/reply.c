@@ -2,9 +2,11 @@
  * reply - questions to the gateway; see reply.h.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ctl/refusal.h"
 #include "ctl/reply.h"
@@ -61,12 +63,28 @@ socket_print(const struct command *command)
 	fputs(": ", stderr);
 }
 
+/* A master leaves this directory behind if it dies, for the next one. */
+static bool
+has_bodies(const char *socket)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int length = snprintf(path, sizeof(path), "%s.bodies", socket);
+
+	return length > 0 && (size_t)length < sizeof(path) &&
+	    stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static enum ctl_exit
 unreached(const struct command *command, int error)
 {
+	bool is_away = error == -ENOENT || error == -ECONNREFUSED;
 	const char *hint = "";
 
-	if (error == -ENOENT || error == -ECONNREFUSED)
+	if (is_away && has_bodies(command->socket))
+		hint = " (the master is away: workers go on without it, and "
+		       "srvd takes them over when it is started)";
+	else if (is_away)
 		hint = " (is srvd running? --socket or $SRVD_SOCKET name "
 		       "another one)";
 	else if (error == -EACCES || error == -EPERM)

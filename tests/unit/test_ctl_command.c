@@ -104,6 +104,22 @@ START_TEST(no_gateway)
 }
 END_TEST
 
+/* What a master that has died leaves beside its socket says so. */
+START_TEST(no_master)
+{
+	char bodies[sizeof(socket_path) + 8];
+
+	make_directory();
+	(void)snprintf(bodies, sizeof(bodies), "%s.bodies", socket_path);
+	ck_assert_int_eq(mkdir(bodies, 0700), 0);
+	wants("status", 3, "the master is away");
+	ck_assert_int_eq(rmdir(bodies), 0);
+	wants("status", 3, "is srvd running?");
+	ck_assert_ptr_null(strstr(output, "is away"));
+	ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
 START_TEST(status_shows_what_is_wrong_first)
 {
 	server_begin();
@@ -295,7 +311,7 @@ START_TEST(a_stream_is_printed_answer_by_answer)
 }
 END_TEST
 
-UNIT_MAIN("ctl_command", usage, no_gateway, status_shows_what_is_wrong_first,
-    json_is_one_object_a_line, call_takes_short_and_full_names,
-    what_is_no_gateway_is_recognised, an_answer_without_end_is_given_up,
-    a_stream_is_printed_answer_by_answer)
+UNIT_MAIN("ctl_command", usage, no_gateway, no_master,
+    status_shows_what_is_wrong_first, json_is_one_object_a_line,
+    call_takes_short_and_full_names, what_is_no_gateway_is_recognised,
+    an_answer_without_end_is_given_up, a_stream_is_printed_answer_by_answer)
