@@ -53,13 +53,19 @@ is_stopped(const json_t *parameters)
 }
 
 static void
-print_reload_failed(const json_t *parameters, FILE *out)
+print_failed(const char *what, const json_t *parameters, FILE *out)
 {
-	fputs("srvctl: the reload failed (", out);
+	fprintf(out, "srvctl: the %s failed (", what);
 	text_put(out, json_text_of(parameters, "stage"));
 	fputs("): ", out);
 	text_put(out, json_text_of(parameters, "message"));
 	fputc('\n', out);
+}
+
+static void
+print_reload_failed(const json_t *parameters, FILE *out)
+{
+	print_failed("reload", parameters, out);
 	if (is_stopped(parameters))
 		fputs("srvctl: nothing was changed\n", out);
 	else
@@ -69,11 +75,7 @@ print_reload_failed(const json_t *parameters, FILE *out)
 static void
 print_upgrade_failed(const json_t *parameters, FILE *out)
 {
-	fputs("srvctl: the upgrade failed (", out);
-	text_put(out, json_text_of(parameters, "stage"));
-	fputs("): ", out);
-	text_put(out, json_text_of(parameters, "message"));
-	fputc('\n', out);
+	print_failed("upgrade", parameters, out);
 	if (is_stopped(parameters))
 		fputs("srvctl: nothing was changed\n", out);
 	else if (json_text_is(parameters, "stage", "start"))

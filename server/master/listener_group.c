@@ -163,19 +163,15 @@ bind_unix(const struct listener_step *step)
 	return fd < 0 ? fd : group_add(group, fd);
 }
 
-/* The file of a listener that is kept. */
+/* Its file, if it is still ours, gets the owner and mode of the plan. */
 static int
 touch_file(const struct listener_step *step)
 {
-	const struct plan_listener *before =
-	    plan_listener(step->from, step->number / 2);
 	struct listener_access access = listener_access_of(step->row);
 	struct listener_group *group = step->group;
 	int rc;
 
-	if ((before->mode == step->row->mode && before->uid == step->row->uid &&
-		before->gid == step->row->gid) ||
-	    !listener_file_is_at(&group->file, group->bound.path))
+	if (!listener_file_is_at(&group->file, group->bound.path))
 		return 0;
 	rc =
 	    listener_file_look(group->bound.path, &group->file, &group->before);
@@ -183,6 +179,18 @@ touch_file(const struct listener_step *step)
 		return rc;
 	group->is_touched = true;
 	return listener_file_give(group->bound.path, &group->file, &access);
+}
+
+static int
+touch_kept(const struct listener_step *step)
+{
+	const struct plan_listener *before =
+	    plan_listener(step->from, step->number / 2);
+
+	if (before->mode == step->row->mode && before->uid == step->row->uid &&
+	    before->gid == step->row->gid)
+		return 0;
+	return touch_file(step);
 }
 
 static int
@@ -202,23 +210,14 @@ take_passed(const struct listener_step *step)
 	return group_add(step->group, fd);
 }
 
-/* The file of one that was found, as the plan wants it now. */
 static int
 touch_found(const struct listener_step *step)
 {
-	struct listener_access access = listener_access_of(step->row);
 	struct listener_group *group = step->group;
-	int rc;
 
-	rc = listener_file_of(group->fds[0], &group->bound, &group->file);
-	if (rc < 0 || !listener_file_is_at(&group->file, group->bound.path))
+	if (listener_file_of(group->fds[0], &group->bound, &group->file) < 0)
 		return 0;
-	rc =
-	    listener_file_look(group->bound.path, &group->file, &group->before);
-	if (rc < 0)
-		return rc;
-	group->is_touched = true;
-	return listener_file_give(group->bound.path, &group->file, &access);
+	return touch_file(step);
 }
 
 /* What the bodies of a dead master have of it. */
@@ -268,5 +267,5 @@ listener_group_prepare(const struct listener_step *step)
 	}
 	if (is_new)
 		return bind_unix(step);
-	return listener_group_has_path(group) ? touch_file(step) : 0;
+	return listener_group_has_path(group) ? touch_kept(step) : 0;
 }

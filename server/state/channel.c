@@ -75,6 +75,22 @@ channel_init(struct channel_message *message, enum channel_type type)
 	message->type = type;
 }
 
+void
+channel_attach_fds(struct msghdr *header, void *room, const int *fds,
+    uint32_t count)
+{
+	struct cmsghdr *cmsg;
+
+	memset(room, 0, CMSG_SPACE(sizeof(int) * count));
+	header->msg_control = room;
+	header->msg_controllen = CMSG_SPACE(sizeof(int) * count);
+	cmsg = CMSG_FIRSTHDR(header);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int) * count);
+	memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * count);
+}
+
 int
 channel_send(int fd, const struct channel_message *message, const int *fds,
     uint32_t count)
@@ -85,20 +101,11 @@ channel_send(int fd, const struct channel_message *message, const int *fds,
 	};
 	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
 	union control_room control;
-	struct cmsghdr *cmsg;
 
 	if (count > CHANNEL_FDS_MAX || message->text_length > CHANNEL_TEXT_MAX)
 		return -EINVAL;
-	if (count > 0) {
-		memset(&control, 0, sizeof(control));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * count);
-	}
+	if (count > 0)
+		channel_attach_fds(&header, &control, fds, count);
 	if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return -errno;
 	return 0;

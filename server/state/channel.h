@@ -111,6 +111,13 @@ must_check int channel_open(int fds[2]);
 /* A message of this type, all else zero. */
 void channel_init(struct channel_message *message, enum channel_type type);
 
+struct msghdr;
+
+/* Have count descriptors go with a message of whatever kind; room is aligned
+ * for a struct cmsghdr, and large enough. */
+void channel_attach_fds(struct msghdr *header, void *room, const int *fds,
+    uint32_t count);
+
 /* Send with count descriptors.  Returns 0, -EAGAIN when the channel is full,
  * -EPIPE or -ECONNREFUSED when the other end is gone, or -errno. */
 must_check int channel_send(int fd, const struct channel_message *message,

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/state/channel.h"
 #include "server/state/transfer.h"
 
 union control_room {
@@ -55,18 +56,9 @@ transfer_send(int fd, const struct transfer_message *message)
 	struct msghdr header = {.msg_iov = iov, .msg_iovlen = 2};
 	uint32_t count = message->fds_count;
 	union control_room control;
-	struct cmsghdr *cmsg;
 
-	if (count > 0) {
-		memset(&control, 0, sizeof(control));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(cmsg), message->fds, sizeof(int) * count);
-	}
+	if (count > 0)
+		channel_attach_fds(&header, &control, message->fds, count);
 	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno
 								     : 0;
 }
