@@ -364,15 +364,32 @@ last_reload_failed(void *arg)
 	return failed;
 }
 
-/* Who sent a signal is told by the log alone. */
+struct logged {
+	const struct gateway *gateway;
+	const char *words;
+	char text[1 << 16];
+};
+
+static bool
+is_logged(void *arg)
+{
+	struct logged *logged = arg;
+
+	proc_read_file(logged->gateway->log, logged->text, sizeof logged->text);
+	return strstr(logged->text, logged->words) != NULL;
+}
+
+/* Who sent a signal is told by the log alone, and when all workers follow: the
+ * generation is another one before. */
 static void
 expect_logged(const struct gateway *g, const char *words)
 {
-	static char text[1 << 16];
+	static struct logged logged;
 
-	proc_read_file(g->log, text, sizeof text);
-	ck_assert_msg(strstr(text, words) != NULL, "no \"%s\" in the log: %s",
-	    words, text);
+	logged.gateway = g;
+	logged.words = words;
+	ck_assert_msg(e2e_wait(is_logged, &logged, RELOAD_TIMEOUT_MS),
+	    "no \"%s\" in the log: %s", words, logged.text);
 }
 
 START_TEST(signal_reloads)
