@@ -317,8 +317,7 @@ static void
 say_with(int to, const char *text, int fd)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
-	struct iovec iov = {
-	    .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+	struct iovec iov = {.iov_base = (void *)text, .iov_len = strlen(text)};
 	struct msghdr msg = {
 	    .msg_iov = &iov,
 	    .msg_iovlen = 1,

@@ -85,24 +85,29 @@ mirror_answer(int fd)
 		close(fd);
 }
 
+static void
+mirror_accept(const struct mirror *m)
+{
+	int fd = accept(m->listen_fd, NULL, NULL);
+
+	if (fd >= 0)
+		mirror_watch(m, fd);
+}
+
 static void *
 mirror_run(void *arg)
 {
 	const struct mirror *m = arg;
 	struct epoll_event events[EVENTS];
-	int fd;
 
 	for (;;) {
 		int n = epoll_wait(m->epoll_fd, events, EVENTS, -1);
 
 		for (int i = 0; i < n; i++) {
-			if (events[i].data.fd != m->listen_fd) {
+			if (events[i].data.fd == m->listen_fd)
+				mirror_accept(m);
+			else
 				mirror_answer(events[i].data.fd);
-				continue;
-			}
-			fd = accept(m->listen_fd, NULL, NULL);
-			if (fd >= 0)
-				mirror_watch(m, fd);
 		}
 	}
 	return NULL;
@@ -121,21 +126,26 @@ mirror_start(struct mirror *m)
 /* Clients */
 
 static void
-ask(struct asker *a)
+ask_and_hear(int fd, uint32_t number)
 {
 	char text[16];
 	char answer[16];
-	int length = snprintf(text, sizeof text, "%09u", a->count++);
+	ssize_t length = snprintf(text, sizeof text, "%09u", number);
+
+	ck_assert(send(fd, text, (size_t)length, MSG_NOSIGNAL) == length);
+	ck_assert(recv(fd, answer, (size_t)length, MSG_WAITALL) == length);
+	ck_assert(memcmp(text, answer, (size_t)length) == 0);
+}
+
+static void
+ask(struct asker *a)
+{
 	uint64_t took_us;
 
 	atomic_store(&a->asked_us, clock_monotonic_us());
 	if (a->is_new_each_time)
 		a->fd = net_connect(a->address);
-	ck_assert_int_eq(send(a->fd, text, (size_t)length, MSG_NOSIGNAL),
-	    length);
-	ck_assert_int_eq(recv(a->fd, answer, (size_t)length, MSG_WAITALL),
-	    length);
-	ck_assert_mem_eq(text, answer, (size_t)length);
+	ask_and_hear(a->fd, a->count++);
 	took_us = clock_monotonic_us() - atomic_load(&a->asked_us);
 	atomic_store(&a->asked_us, 0);
 	if (took_us > atomic_load(&a->longest_us))
@@ -250,24 +260,30 @@ by_size(const void *a, const void *b)
 
 static struct fixture fixture;
 
+static uint64_t
+time_kill_us(struct fixture *f, bool with_kill)
+{
+	pid_t worker;
+
+	e2e_pause(PAUSE_MS);
+	(void)take_longest_us(f->askers, BUSY);
+	worker = gateway_worker(&f->gateway, 0);
+	if (with_kill) {
+		ck_assert_int_eq(kill(worker, SIGKILL), 0);
+		gateway_expect_successor(&f->gateway, 0, worker);
+	}
+	e2e_pause(PAUSE_MS);
+	return take_longest_us(f->askers, BUSY);
+}
+
 /* With a kill each time, or without: what the machine does by itself. */
 static void
 report_kills(struct fixture *f, bool with_kill)
 {
 	uint64_t took_us[KILLS];
-	pid_t worker;
 
-	for (unsigned i = 0; i < KILLS; i++) {
-		e2e_pause(PAUSE_MS);
-		(void)take_longest_us(f->askers, BUSY);
-		worker = gateway_worker(&f->gateway, 0);
-		if (with_kill) {
-			ck_assert_int_eq(kill(worker, SIGKILL), 0);
-			gateway_expect_successor(&f->gateway, 0, worker);
-		}
-		e2e_pause(PAUSE_MS);
-		took_us[i] = take_longest_us(f->askers, BUSY);
-	}
+	for (unsigned i = 0; i < KILLS; i++)
+		took_us[i] = time_kill_us(f, with_kill);
 	qsort(took_us, KILLS, sizeof took_us[0], by_size);
 	fprintf(stderr,
 	    "times: %u connections, %u busy, %s %u times: longest answer "
