@@ -3,7 +3,7 @@
  *
  * The head is written by the master alone; each body has one row, written by
  * its worker alone: a holder maps its own row writable and the rest from a
- * read-only descriptor, and keeps no descriptor of either.
+ * read-only descriptor, and keeps no other than that.
  *
  * Runs in: master, holder (maps), worker.
  *

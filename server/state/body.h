@@ -4,7 +4,8 @@
  * A body is a head, a table of listening sockets, a table of pipes, and the
  * slots of its connections.  The worker writes it; its holder writes down how
  * a worker ended; the master made it and only reads it.  Its layout belongs
- * to this build of the program: nothing else ever reads it.
+ * to this build of the program: the master of another one takes from it no
+ * more than it understands (body_map_foreign()).
  *
  * Runs in: master (makes, reads), holder (maps, writes deaths), worker.
  *

@@ -20,7 +20,7 @@
 #define VERSIONS_NAME_SIZE 32
 
 /* This program's line:
- * "srvd-upgrade program=0.1.0 channel=3 transfer=1 plan=3 board=1\n".
+ * "srvd-upgrade program=0.1.0 channel=3 transfer=1 plan=3 board=2\n".
  * Who speaks more than one version of something lists them: "channel=3,4". */
 void versions_write(char line[VERSIONS_LINE_SIZE]);
 
