@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/attr.h"
@@ -26,6 +25,7 @@
 #include "server/master/outbox.h"
 #include "server/master/rebalance.h"
 #include "server/state/channel.h"
+#include "server/state/transfer.h"
 
 /* A crash a moment shall not cost a body a moment. */
 #define FRESH_MS 1000
@@ -154,12 +154,13 @@ handover_begin(struct body_ref *giver, struct body_ref *taker, uint32_t count)
 	struct master *m = giver->master;
 	uint64_t transfer;
 	int pair[2];
+	int rc;
 
 	if (is_giving(giver) || !handover_may_take(taker))
 		return -EBUSY;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		0, pair) < 0)
-		return -errno;
+	rc = transfer_open(pair);
+	if (rc < 0)
+		return rc;
 	transfer = atomic_fetch_add(&m->board_head->transfer, 1) + 1;
 	giver->give = (struct body_end){
 	    .transfer = transfer,
@@ -218,7 +219,8 @@ look_whether_it_joined(struct body_ref *ref, struct body_end *end)
 	courier_send(ref);
 }
 
-void
+/* What is to be done now. */
+static void
 handover_look(struct master *m)
 {
 	if (m->phase != MASTER_SERVING || m->bodies.count == 0)

@@ -25,9 +25,6 @@ struct channel_message;
 /* Something has happened: look soon, from the loop. */
 void handover_wake(struct master *m);
 
-/* What is to be done now. */
-void handover_look(struct master *m);
-
 /* Can the body take connections now? */
 bool handover_may_take(const struct body_ref *ref);
 
