@@ -146,8 +146,7 @@ END_TEST
 
 START_TEST(a_configuration_that_it_refuses_is_told)
 {
-	static const char broken[] =
-	    "workers = 2\nservice s {\n	nonsense\n";
+	static const char broken[] = "workers = 2\nservice s {\n\tnonsense\n";
 	struct gateway elsewhere;
 	struct fixture f;
 
