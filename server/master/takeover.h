@@ -7,12 +7,12 @@
  * they are alone again, as they were.
  *
  * Runs in: master, at its start.  Blocks: for as long as a body is alive and
- * doesn't answer, at most TAKEOVER_MS.
+ * doesn't answer, at most as long as takeover_collect() is told.
  *
  * Invariants
  *  T1  What a worker sends is believed only as far as the kernel says the
- *      same: memory must be of our user, sealed, and of this build; a socket
- *      is what it is bound to.
+ *      same: memory must be of our user and sealed, board and plan of this
+ *      build; a socket is what it is bound to.
  *  T2  However much a worker sends, the others are heard, and time runs out.
  */
 #ifndef SRVD_MASTER_TAKEOVER_H

@@ -5,8 +5,8 @@
  * every descriptor there does.  All orders are idempotent: the master sends
  * what the worker has not acknowledged again to its successor.
  *
- * Runs in: master, worker.  The only module that knows SCM_RIGHTS.  Never
- * blocks.
+ * Runs in: master, worker.  With transfer.h the only module that has
+ * descriptors passed.  Never blocks.
  */
 #ifndef SRVD_STATE_CHANNEL_H
 #define SRVD_STATE_CHANNEL_H

@@ -1,7 +1,7 @@
 /*
  * shm - sealed memory shared by descriptor.
  *
- * Runs in: master (makes), holder (maps).
+ * Runs in: master (makes, maps), holder and worker (map).
  */
 #ifndef SRVD_STATE_SHM_H
 #define SRVD_STATE_SHM_H
