@@ -286,6 +286,7 @@ static void
 enumerate_sweeps(const char *name, unsigned victim)
 {
 	struct stage stage = {.victim = victim};
+	unsigned killed = 0;
 	unsigned stops;
 	char text[96];
 
@@ -294,11 +295,16 @@ enumerate_sweeps(const char *name, unsigned victim)
 	begin(&stage);
 	stops = hand_over(&stage, KILLER_NEVER).seen;
 	for (unsigned i = 1; i <= DEATHS; i++) {
-		stage.first = stops * i / (DEATHS + 1);
+		stage.first = stops * i / (DEATHS + 2);
+		/* A run may be over before the first death. */
+		if (try_sweep(&stage, KILLER_NEVER).seen == 0)
+			continue;
 		snprintf(text, sizeof text, "%s, sweep after stop %u", name,
 		    stage.first);
-		(void)points_try_all(text, try_sweep, &stage, QUICK_SWEEPS, i);
+		killed +=
+		    points_try_all(text, try_sweep, &stage, QUICK_SWEEPS, i);
 	}
+	ck_assert_uint_gt(killed, 0);
 	stop(&stage);
 }
 
