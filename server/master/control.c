@@ -111,7 +111,8 @@ path_probe_once(const struct control *control)
 static int
 path_probe(const struct control *control)
 {
-	static const struct timespec step = {.tv_nsec = LEFT_STEP_MS * 1000000};
+	static const struct timespec step = {
+	    .tv_nsec = LEFT_STEP_MS * 1000000L};
 	int error = path_probe_once(control);
 
 	/* Who was asked often has a full backlog in the end. */

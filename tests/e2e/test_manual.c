@@ -274,7 +274,7 @@ START_TEST(each_row_of_survival_is_a_test)
 	proc_read_file(MANUALS "/srvd.8", text, sizeof text);
 	line = strstr(text, "\n.Sh SURVIVAL\n");
 	ck_assert_ptr_nonnull(line);
-	line = strtok_r(line + 2, "\n", &save);
+	(void)strtok_r(line + 2, "\n", &save);
 	while ((line = strtok_r(NULL, "\n", &save)) != NULL &&
 	    strncmp(line, ".Sh ", 4) != 0) {
 		char file[64];

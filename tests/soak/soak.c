@@ -261,25 +261,25 @@ close_by_call(struct soak *s)
 
 /* How often of a hundred. */
 static const struct {
-	unsigned weight;
 	step_fn *run;
+	unsigned weight;
 	bool kills;
 } steps[] = {
-    {30, kill_worker, true},
-    {8, kill_twice, true},
-    {8, stop_and_continue, false},
-    {6, kill_holder, true},
-    {6, kill_master, true},
-    {6, upgrade, false},
-    {5, grow_or_shrink, false},
-    {3, rebalance, false},
-    {5, reload_with_changes, false},
-    {5, reload_while_killed, true},
-    {2, reload_refused, false},
-    {3, dry_run, false},
-    {5, reset_by_client, false},
-    {4, say_urgent, false},
-    {4, close_by_call, false},
+    {kill_worker, 30, true},
+    {kill_twice, 8, true},
+    {stop_and_continue, 8, false},
+    {kill_holder, 6, true},
+    {kill_master, 6, true},
+    {upgrade, 6, false},
+    {grow_or_shrink, 5, false},
+    {rebalance, 3, false},
+    {reload_with_changes, 5, false},
+    {reload_while_killed, 5, true},
+    {reload_refused, 2, false},
+    {dry_run, 3, false},
+    {reset_by_client, 5, false},
+    {say_urgent, 4, false},
+    {close_by_call, 4, false},
 };
 
 void

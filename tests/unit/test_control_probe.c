@@ -67,7 +67,7 @@ static pid_t
 die_with_a_child(int child_ms)
 {
 	const struct timespec time = {
-	    .tv_sec = child_ms / 1000, .tv_nsec = child_ms % 1000 * 1000000};
+	    .tv_sec = child_ms / 1000, .tv_nsec = child_ms % 1000 * 1000000L};
 	pid_t pid = fork();
 
 	ck_assert_int_ge(pid, 0);

@@ -92,8 +92,12 @@ static uint32_t heard_batch;
 static void
 on_first_byte(int number)
 {
+	struct iovec iov = {
+	    .iov_base = &heard.head, .iov_len = sizeof(heard.head)};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+
 	(void)signal(number, SIG_IGN);
-	if (transfer_receive(other_end, &heard) == 1)
+	if (recvmsg(other_end, &header, MSG_DONTWAIT) > 0)
 		heard_batch = heard.head.batch;
 }
 
