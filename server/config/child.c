@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/signals.h"
 #include "server/config/answer.h"
 #include "server/config/build.h"
 #include "server/config/child.h"
@@ -68,18 +69,6 @@ limit_all(void)
 	if (!HAS_SHADOW_MEMORY)
 		limit(RLIMIT_DATA, MEMORY_MAX);
 	(void)alarm(CHILD_SECONDS_MAX);
-}
-
-static void
-reset_signals(void)
-{
-	struct sigaction action = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int number = 1; number < NSIG; number++)
-		(void)sigaction(number, &action, NULL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Move a descriptor to where it can stay. */
@@ -161,7 +150,7 @@ child_run(const struct config_request *request, int plan_fd, int answer_fd)
 
 	(void)prctl(PR_SET_NAME, "srvd: config");
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	reset_signals();
+	signals_reset();
 	keep_descriptors(&plan_fd, &answer_fd);
 	limit_all();
 	read_configuration(request, &report, plan_fd);

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/signals.h"
 #include "server/master/launch.h"
 
 #define FIRST_PASSED 3
@@ -159,13 +160,8 @@ static void
 reset_process(void)
 {
 	static const struct rlimit no_core;
-	struct sigaction action = {.sa_handler = SIG_DFL};
-	sigset_t none;
 
-	for (int number = 1; number < NSIG; number++)
-		(void)sigaction(number, &action, NULL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset();
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	/* Who kills it kills what it has started, too. */
 	(void)setsid();
