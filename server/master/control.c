@@ -419,7 +419,7 @@ control_open_limited(struct master *m, const struct control_limits *limits,
 }
 
 int
-control_open_heir(struct master *m, const struct control_heir *heir,
+control_open(struct master *m, const struct control_heir *heir,
     struct control **control, char *why, size_t why_size)
 {
 	return open_control(m, &control_limits_default, heir, control, why,
@@ -454,14 +454,6 @@ control_probe(const struct plan *plan, char *why, size_t why_size)
 	if (error == 0)
 		error = path_look(&probe, why, why_size);
 	return error < 0 ? error : 0;
-}
-
-int
-control_open(struct master *m, struct control **control, char *why,
-    size_t why_size)
-{
-	return control_open_limited(m, &control_limits_default, control, why,
-	    why_size);
 }
 
 struct call *

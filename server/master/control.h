@@ -43,21 +43,17 @@ must_check int control_probe(const struct plan *plan, char *why,
 
 /*
  * Bind and listen on plan's control path.  A socket file there that nobody
- * listens on is replaced; anything else is -EADDRINUSE or -EEXIST.  Returns 0
- * or -errno with a sentence in why.
+ * listens on is replaced; anything else is -EADDRINUSE or -EEXIST.  If an heir
+ * (or NULL) is the socket of that path, it is taken over instead; in any case
+ * its descriptor is.  Returns 0 or -errno with a sentence in why.
  */
-must_check int control_open(struct master *m, struct control **control,
-    char *why, size_t why_size);
-/* The same, but if the heir is the socket of the plan's path, it is taken over;
- * in any case its descriptor is. */
-must_check int control_open_heir(struct master *m,
-    const struct control_heir *heir, struct control **control, char *why,
-    size_t why_size);
-/* Is it? */
+must_check int control_open(struct master *m, const struct control_heir *heir,
+    struct control **control, char *why, size_t why_size);
+/* Is it that? */
 must_check bool control_is_heir(const struct control_heir *heir,
     const struct plan *plan);
 void control_bequeath(const struct control *control, struct control_heir *heir);
-/* The same with other limits. */
+/* Open it with other limits, and without an heir. */
 must_check int control_open_limited(struct master *m,
     const struct control_limits *limits, struct control **control, char *why,
     size_t why_size);

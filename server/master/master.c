@@ -254,8 +254,7 @@ open_sockets(struct master *m, char *why, size_t why_size)
 	if (rc < 0)
 		return rc;
 	activation_tell_missed(&m->passed, m->plan);
-	return control_open_heir(m, upgrade_heir(m), &m->control, why,
-	    why_size);
+	return control_open(m, upgrade_heir(m), &m->control, why, why_size);
 }
 
 static int

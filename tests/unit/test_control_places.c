@@ -103,7 +103,7 @@ open_here(char why[256])
 	int error;
 
 	ck_assert_int_eq(loop_new(&gateway.loop), 0);
-	error = control_open(&gateway, &control, why, 256);
+	error = control_open(&gateway, NULL, &control, why, 256);
 	control_close(control);
 	loop_free(gateway.loop);
 	return error;
@@ -122,8 +122,8 @@ START_TEST(the_file_has_the_mode_and_group_of_the_plan)
 		group = 65534;
 	gateway.plan.head.control.gid = group;
 	ck_assert_int_eq(loop_new(&gateway.loop), 0);
-	ck_assert_msg(control_open(&gateway, &control, why, 256) == 0, "%s",
-	    why);
+	ck_assert_msg(control_open(&gateway, NULL, &control, why, 256) == 0,
+	    "%s", why);
 	ck_assert_int_eq(stat(socket_path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0660);
 	ck_assert_uint_eq(st.st_gid, group);
@@ -176,8 +176,8 @@ START_TEST(a_file_that_took_the_place_of_ours_is_left_alone)
 
 	make_directory();
 	ck_assert_int_eq(loop_new(&gateway.loop), 0);
-	ck_assert_msg(control_open(&gateway, &control, why, 256) == 0, "%s",
-	    why);
+	ck_assert_msg(control_open(&gateway, NULL, &control, why, 256) == 0,
+	    "%s", why);
 	ck_assert_int_eq(unlink(socket_path), 0);
 	fd = open(socket_path, O_CREAT | O_WRONLY, 0600);
 	control_close(control);
