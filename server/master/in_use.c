@@ -7,13 +7,27 @@
 #include "server/master/in_use.h"
 #include "server/master/master.h"
 
+/* Where the row of a service, or backend, is in that of a body. */
+static size_t
+service_at(uint32_t i)
+{
+	return offsetof(struct board_row, services) +
+	    i * sizeof(struct board_service);
+}
+
+static size_t
+backend_at(uint32_t i)
+{
+	return offsetof(struct board_row, backends) +
+	    i * sizeof(struct board_backend);
+}
+
 bool
 in_use_service(const void *arg, uint32_t service)
 {
 	const struct master *m = arg;
-	size_t offset = offsetof(struct board_row, services) +
-	    service * sizeof(struct board_service) +
-	    offsetof(struct board_service, connections);
+	size_t offset =
+	    service_at(service) + offsetof(struct board_service, connections);
 
 	return board_sum(&m->board, offset, UINT32_MAX) > 0;
 }
@@ -22,9 +36,8 @@ bool
 in_use_backend(const void *arg, uint32_t backend)
 {
 	const struct master *m = arg;
-	size_t offset = offsetof(struct board_row, backends) +
-	    backend * sizeof(struct board_backend) +
-	    offsetof(struct board_backend, connections);
+	size_t offset =
+	    backend_at(backend) + offsetof(struct board_backend, connections);
 
 	return board_sum(&m->board, offset, UINT32_MAX) > 0;
 }
@@ -40,8 +53,7 @@ set_base(struct master *m, struct board_base *base, size_t accepted,
 static void
 set_service_base(struct master *m, uint32_t i)
 {
-	size_t at = offsetof(struct board_row, services) +
-	    i * sizeof(struct board_service);
+	size_t at = service_at(i);
 
 	set_base(m, &m->board_head->services[i],
 	    at + offsetof(struct board_service, accepted),
@@ -51,8 +63,7 @@ set_service_base(struct master *m, uint32_t i)
 static void
 set_backend_base(struct master *m, uint32_t i)
 {
-	size_t at = offsetof(struct board_row, backends) +
-	    i * sizeof(struct board_backend);
+	size_t at = backend_at(i);
 
 	set_base(m, &m->board_head->backends[i],
 	    at + offsetof(struct board_backend, accepted),

@@ -10,17 +10,6 @@
 #include "server/master/listener_group.h"
 #include "server/state/body.h"
 
-const struct plan_listener *
-listener_row(const struct plan *plan, uint32_t number)
-{
-	const struct plan_listener *row;
-
-	if (number / 2 >= plan->listeners.count)
-		return NULL;
-	row = plan_listener(plan, number / 2);
-	return number % 2 < body_listener_sockets(row) ? row : NULL;
-}
-
 void
 listener_group_cut(struct listener_group *group, uint32_t count)
 {
@@ -98,7 +87,8 @@ is_given_up(const struct listener_step *step)
 
 	for (uint32_t n = 0; n < listeners->count; n++) {
 		const struct listener_group *group = &listeners->groups[n];
-		const struct plan_listener *row = listener_row(step->to, n);
+		const struct plan_listener *row =
+		    body_listener_row(step->to, n);
 
 		if (group->settled > 0 &&
 		    (row == NULL || row->born != group->born) &&

@@ -24,10 +24,6 @@ struct listener_step {
 
 typedef int listener_step_fn(const struct listener_step *step);
 
-/* The row that wants socket number, or NULL. */
-const struct plan_listener *listener_row(const struct plan *plan,
-    uint32_t number);
-
 /* Get what is missing of the group's sockets, without listening; give its file
  * its owner and mode.  Returns 0 or -errno. */
 must_check int listener_group_prepare(const struct listener_step *step);

@@ -28,7 +28,7 @@ each_group(struct listener_step *step, listener_step_fn *run, char *why,
 	};
 
 	for (uint32_t n = 0; n < step->listeners->count; n++) {
-		step->row = listener_row(step->to, n);
+		step->row = body_listener_row(step->to, n);
 		if (step->row == NULL)
 			continue;
 		step->number = n;
@@ -182,7 +182,7 @@ listeners_retire(struct listeners *listeners, const struct plan *plan)
 {
 	for (uint32_t n = 0; n < listeners->count; n++) {
 		struct listener_group *group = &listeners->groups[n];
-		const struct plan_listener *row = listener_row(plan, n);
+		const struct plan_listener *row = body_listener_row(plan, n);
 
 		if (row != NULL && row->born == group->born)
 			continue;

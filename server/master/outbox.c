@@ -170,24 +170,13 @@ members_of(const struct body_ref *ref, const struct plan *plan)
 	return (seats - 1 - ref->seat) / plan->workers + 1;
 }
 
-static const struct plan_listener *
-row_of(const struct plan *plan, uint32_t number)
-{
-	const struct plan_listener *row;
-
-	if (number / 2 >= plan->listeners.count)
-		return NULL;
-	row = plan_listener(plan, number / 2);
-	return number % 2 < body_listener_sockets(row) ? row : NULL;
-}
-
 /* The socket of a number that plan has, or, of one that is being prepared,
  * that is new in it; else -1. */
 static int
 own_socket(const struct body_ref *ref, const struct plan *plan, uint32_t number)
 {
 	const struct master *m = ref->master;
-	const struct plan_listener *row = row_of(plan, number);
+	const struct plan_listener *row = body_listener_row(plan, number);
 
 	if (row == NULL || (plan == m->next && row->born != plan->generation))
 		return -1;
@@ -200,7 +189,7 @@ socket_for(const struct body_ref *ref, const struct plan *plan, uint32_t member,
 {
 	if (member == 0)
 		return own_socket(ref, plan, number);
-	if (row_of(plan, number) == NULL)
+	if (body_listener_row(plan, number) == NULL)
 		return -1;
 	return listeners_member(&ref->master->listeners, number,
 	    ref->seat + member * plan->workers);

@@ -128,28 +128,29 @@ board_clear_row(int fd, uint32_t i)
 	return 0;
 }
 
-void
-board_set_live(struct board_head *head, uint32_t i, bool is_live)
+static void
+set_bit(_Atomic uint64_t *words, uint32_t i, bool is_set)
 {
 	uint64_t bit = UINT64_C(1) << i % 64;
 
-	if (is_live) {
-		atomic_fetch_or(&head->used[i / 64], bit);
-		atomic_fetch_or(&head->live[i / 64], bit);
-	} else {
-		atomic_fetch_and(&head->live[i / 64], ~bit);
-	}
+	if (is_set)
+		atomic_fetch_or(&words[i / 64], bit);
+	else
+		atomic_fetch_and(&words[i / 64], ~bit);
+}
+
+void
+board_set_live(struct board_head *head, uint32_t i, bool is_live)
+{
+	if (is_live)
+		set_bit(head->used, i, true);
+	set_bit(head->live, i, is_live);
 }
 
 void
 board_set_unread(struct board_head *head, uint32_t i, bool is_unread)
 {
-	uint64_t bit = UINT64_C(1) << i % 64;
-
-	if (is_unread)
-		atomic_fetch_or(&head->unread[i / 64], bit);
-	else
-		atomic_fetch_and(&head->unread[i / 64], ~bit);
+	set_bit(head->unread, i, is_unread);
 }
 
 static bool

@@ -275,6 +275,18 @@ body_listener_sockets(const struct plan_listener *listener)
 	return listener->addr.kind == ADDR_ANY ? 2 : 1;
 }
 
+/* The row that wants socket n of a plan, or NULL. */
+static inline const struct plan_listener *
+body_listener_row(const struct plan *plan, uint32_t n)
+{
+	const struct plan_listener *row;
+
+	if (n / 2 >= plan->listeners.count)
+		return NULL;
+	row = plan_listener(plan, n / 2);
+	return n % 2 < body_listener_sockets(row) ? row : NULL;
+}
+
 /* Was socket number n of a plan passed by the service manager?  Then it is
  * not ours alone, and all workers share it. */
 static inline bool

@@ -9,8 +9,7 @@
 bool
 sockets_is_wanted(const struct plan *plan, uint32_t n)
 {
-	return plan != NULL && n / 2 < plan->listeners.count &&
-	    n % 2 < body_listener_sockets(plan_listener(plan, n / 2));
+	return plan != NULL && body_listener_row(plan, n) != NULL;
 }
 
 /* Is the seat one that plan has no worker for, and ours to stand in for? */
