@@ -15,10 +15,9 @@
 
 #include "server/worker/worker.h"
 
-/* Until then (CLOCK_MONOTONIC): DRAIN_AT_ONCE, or DRAIN_NO_LIMIT.  Said again
- * it may be sooner. */
-#define DRAIN_AT_ONCE  UINT64_C(1)
-#define DRAIN_NO_LIMIT UINT64_MAX
+/* Until then (CLOCK_MONOTONIC), or DRAIN_AT_ONCE.  Said again it may be
+ * sooner. */
+#define DRAIN_AT_ONCE UINT64_C(1)
 void drain_begin(struct worker *w, uint64_t until_ms);
 
 /* CHANNEL_RETIRE: its listening sockets are others' now.  Whoever is queued is

@@ -289,13 +289,11 @@ send_batch(struct worker *w)
 }
 
 /* May connections be given just now?  An order to close some of them goes
- * before.  Who drains because it was left alone has a master again. */
+ * before. */
 static bool
 may_give(const struct worker *w)
 {
-	bool ends = w->is_draining && w->drain_until_ms != DRAIN_NO_LIMIT;
-
-	return !w->closing.is_on && !ends && w->plan != NULL;
+	return !w->closing.is_on && !w->is_draining && w->plan != NULL;
 }
 
 static bool

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "server/state/channel.h"
 #include "server/worker/closing.h"
@@ -254,10 +253,6 @@ orders_check(struct worker *w)
 		w->owes_hello = false;
 		tell(w, CHANNEL_HELLO, w->generation);
 	}
-	/* Without a master, and without a holder, nobody will ever tell us to
-	 * end, or succeed us: serve those who are here, and go. */
-	if (w->is_alone && !w->is_draining && getppid() != w->holder_pid)
-		drain_begin(w, DRAIN_NO_LIMIT);
 }
 
 void

@@ -202,7 +202,6 @@ worker_main(struct body *body, const struct board *board, struct board_row *row)
 	    .head = body->head,
 	    .board = board,
 	    .row = row,
-	    .holder_pid = getppid(),
 	};
 
 	read_clock(&w);

@@ -124,7 +124,6 @@ struct worker {
 	uint32_t refused;    /* clients turned away since */
 	uint32_t postponed;  /* clients for whom no backend's socket could be
 			      * had: no others are accepted meanwhile */
-	pid_t holder_pid;    /* our parent's, as long as it lives */
 	bool owes_hello;     /* something could not be said */
 	bool is_alone;       /* the master has closed its end of the channel */
 	bool is_body_told;   /* of all that it is told, but for sockets */

@@ -124,25 +124,5 @@ START_TEST(a_second_order_hurries)
 }
 END_TEST
 
-static void
-no_limit(void *arg)
-{
-	(void)arg;
-	begin();
-	drain_begin(&kit.w, DRAIN_NO_LIMIT);
-	kit.w.now_ms = UINT64_C(1) << 60;
-	drain_run(&kit.w);
-	CHILD_CHECK(!kit.w.is_done && kit.w.live == CROWD);
-	CHILD_CHECK(drain_wait(&kit.w, 700) == 700);
-}
-
-START_TEST(without_a_limit_it_waits)
-{
-	plans_compile("");
-	child_passes(no_limit, NULL);
-}
-END_TEST
-
 UNIT_MAIN("drain", ids_in_a_row_are_spread_evenly,
-    each_is_closed_at_its_own_moment, a_second_order_hurries,
-    without_a_limit_it_waits)
+    each_is_closed_at_its_own_moment, a_second_order_hurries)
