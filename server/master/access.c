@@ -105,40 +105,78 @@ check_lines(char *text, size_t length, size_t *used)
 	return good;
 }
 
+/* What waits in a ring, at most a chunk of it. */
+struct chunk {
+	uint64_t from;
+	size_t length;
+	char text[CHUNK_SIZE];
+};
+
+/* False if nothing waits. */
+static bool
+read_chunk(const struct body_ref *ref, struct chunk *chunk)
+{
+	_Atomic uint64_t *tail = tail_of(ref);
+	uint64_t head = atomic_load(&ref->body.head->access_head);
+	uint64_t waits;
+
+	chunk->from = atomic_load(tail);
+	waits = head - chunk->from;
+	if (waits > BODY_ACCESS_SIZE) {
+		/* No such head can be: begin anew from there. */
+		logger_add_dropped(1);
+		atomic_store(tail, head);
+		return false;
+	}
+	chunk->length = waits < CHUNK_SIZE ? (size_t)waits : CHUNK_SIZE;
+	copy_from_ring(ref, chunk->from, chunk->text, chunk->length);
+	return chunk->length > 0;
+}
+
 /* Take what waits, at most a chunk.  False if nothing is left. */
 static bool
 take_chunk(const struct body_ref *ref)
 {
-	static char text[CHUNK_SIZE];
-	_Atomic uint64_t *tail = tail_of(ref);
-	uint64_t from = atomic_load(tail);
-	uint64_t head = atomic_load(&ref->body.head->access_head);
-	size_t length;
+	static struct chunk chunk;
 	size_t good;
 	size_t used;
 
-	if (head == from)
+	if (!read_chunk(ref, &chunk))
 		return false;
-	length = head - from < CHUNK_SIZE ? (size_t)(head - from) : CHUNK_SIZE;
-	if (head - from > BODY_ACCESS_SIZE) {
-		/* No such head can be: begin anew from there. */
-		logger_add_dropped(1);
-		atomic_store(tail, head);
-		return true;
-	}
-	copy_from_ring(ref, from, text, length);
-	good = check_lines(text, length, &used);
+	good = check_lines(chunk.text, chunk.length, &used);
 	if (good > 0)
-		logger_access_write(text, good);
+		logger_access_write(chunk.text, good);
 	/* No line is as long as a chunk, and the last one is whole. */
-	if (used == 0 || (used < length && length < CHUNK_SIZE)) {
+	if (used == 0 || (used < chunk.length && chunk.length < CHUNK_SIZE)) {
 		logger_add_dropped(1);
-		used = length;
+		used = chunk.length;
 	}
 	/* The worker tells of the next line if it sees this first (it asks
 	 * after it has stored its head). */
-	atomic_store(tail, from + used);
+	atomic_store(tail_of(ref), chunk.from + used);
 	return true;
+}
+
+/*
+ * A master notes what it has taken right after it has written it, and wrote it
+ * last, so a file that another one has left says whether it died in between:
+ * the ring's first lines are then the file's last ones.  A chunk begins where
+ * that one's did, so it holds all of them.  Where lines were wrong (A1) places
+ * in the ring and in the file differ, and nothing is looked for.
+ */
+void
+access_resume(const struct body_ref *ref)
+{
+	static struct chunk chunk;
+	size_t good;
+	size_t used;
+
+	if (!is_readable(ref) || !read_chunk(ref, &chunk))
+		return;
+	good = check_lines(chunk.text, chunk.length, &used);
+	if (good == used)
+		atomic_store(tail_of(ref),
+		    chunk.from + logger_access_written(chunk.text, good));
 }
 
 static bool

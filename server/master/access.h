@@ -19,6 +19,11 @@
 /* A fresh body's ring is empty; before its first worker begins. */
 void access_begin(const struct body_ref *ref);
 
+/* The body was taken over: lines that the last master has written and did not
+ * come to note are not written again, if the log is a file.  For all bodies
+ * before any line is written. */
+void access_resume(const struct body_ref *ref);
+
 /* Lines wait in this body: they are taken in a moment, with those that come
  * until then. */
 void access_wake(struct body_ref *ref);

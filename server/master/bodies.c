@@ -380,6 +380,7 @@ greet_adopted(struct body_ref *ref)
 	courier_send(ref);
 	if (ref->body.head->slots_max == 0)
 		access_give_up(ref);
+	access_resume(ref);
 	access_wake(ref);
 }
 

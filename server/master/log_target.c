@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/master/log_end.h"
 #include "server/master/log_target.h"
 
 #define JOURNAL_PATH "/run/systemd/journal/socket"
@@ -182,7 +183,7 @@ look_at(struct log_target *target)
 
 	target->is_regular = false;
 	target->is_prefixed = false;
-	target->is_torn = false;
+	target->is_torn = log_end_is_torn(target->fd);
 	if (fstat(target->fd, &st) < 0)
 		return;
 	target->is_regular = S_ISREG(st.st_mode);
@@ -252,6 +253,15 @@ int
 log_target_reopen(struct log_target *target)
 {
 	return target->path == NULL ? 0 : replace(target);
+}
+
+size_t
+log_target_written(const struct log_target *target, const char *lines,
+    size_t length)
+{
+	return target->kind == NULL
+	    ? 0
+	    : log_end_overlap(target->fd, lines, length);
 }
 
 /* Writing */

@@ -26,7 +26,7 @@ struct log_target {
 	bool
 	    is_prefixed; /* the journal reads it: it wants <N> (sd-daemon(3)) */
 	bool is_regular; /* takes any length at once, and is always ready */
-	bool is_torn;    /* its last line was cut off by a full disk */
+	bool is_torn;    /* its last line was cut off: a full disk, a death */
 };
 
 /*
@@ -45,7 +45,12 @@ bool log_target_is(const struct log_target *target, uint32_t number,
  * Returns 0 or -errno. */
 must_check int log_target_reopen(struct log_target *target);
 
-/* All return how many lines were dropped. */
+/* How many bytes of these lines, from the first on, the target ends with:
+ * whole lines, as they are.  0 if it is no file, or can't be read. */
+must_check size_t log_target_written(const struct log_target *target,
+    const char *lines, size_t length);
+
+/* The others return how many lines were dropped. */
 
 /* A message, without its newline; it gets the time and its level. */
 must_check uint32_t log_target_write(struct log_target *target,

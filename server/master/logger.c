@@ -150,6 +150,12 @@ logger_access_write(const char *lines, size_t length)
 	    log_target_write_lines(&logger.targets[ROLE_ACCESS], lines, length);
 }
 
+size_t
+logger_access_written(const char *lines, size_t length)
+{
+	return log_target_written(&logger.targets[ROLE_ACCESS], lines, length);
+}
+
 bool
 logger_is_stderr(void)
 {

@@ -50,6 +50,10 @@ void logger_write_worker(enum log_level level, uint32_t number,
 /* Whole lines of the access log, each with its newline. */
 void logger_access_write(const char *lines, size_t length);
 
+/* How many bytes of these lines the access log's file ends with: whole lines,
+ * from the first on. */
+must_check size_t logger_access_written(const char *lines, size_t length);
+
 bool logger_is_stderr(void);
 
 /* Lines dropped so far, of both. */

@@ -1,13 +1,14 @@
 /*
  * The master killed at each of its system calls: in a reload, while workers
- * hand connections over, while it is replaced by a program, and while it takes
- * over what the last one left.  The next one takes over what there is, and
+ * hand connections over, while it is replaced by a program, while it writes the
+ * access log, and while it takes over what the last one left.  The next one takes over what there is, and
  * nobody has noticed anything.  So it is when a worker is killed at each of its
  * system calls from the master's death, or from the upgrade's beginning, until
  * it has handed over; or the fresh one that it hands over to.
  */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "brood.h"
@@ -87,6 +88,43 @@ kill_while_asked(void *arg, unsigned point)
 	/* It may die before it answers. */
 	json_decref(gateway_call(&p->gateway, s->method, NULL));
 	come_and_go(p);
+	trial.has_killed = killer_disarm(&killer);
+	trial.seen = killer.seen;
+	if (trial.has_killed)
+		begin_again(p);
+	restore(p);
+	return trial;
+}
+
+/* It has written lines, and had time to note that. */
+static void
+let_lines_be_written(const struct points *p, const struct killer *killer)
+{
+	struct stat before;
+	struct stat st;
+
+	ck_assert_int_eq(stat(p->access, &before), 0);
+	do {
+		e2e_pause(5);
+		ck_assert_int_eq(stat(p->access, &st), 0);
+	} while (st.st_size == before.st_size &&
+	    !atomic_load(&killer->has_killed));
+	e2e_pause(5);
+}
+
+/* The next one writes what this one did not, and that alone. */
+static struct points_trial
+kill_while_logging(void *arg, unsigned point)
+{
+	const struct scenario *s = arg;
+	struct points *p = s->p;
+	struct points_trial trial;
+	struct killer killer;
+
+	killer_arm(&killer, p->gateway.pid, point);
+	come_and_go(p);
+	come_and_go(p);
+	let_lines_be_written(p, &killer);
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
 	if (trial.has_killed)
@@ -234,6 +272,13 @@ START_TEST(a_takeover)
 }
 END_TEST
 
+START_TEST(the_access_log)
+{
+	try("master, access log", kill_while_logging,
+	    (struct scenario){.workers = 1});
+}
+END_TEST
+
 START_TEST(a_worker_that_is_taken_over)
 {
 	try("worker, takeover", kill_worker_meanwhile,
@@ -256,5 +301,5 @@ START_TEST(a_fresh_worker)
 END_TEST
 
 E2E_MAIN("crash.master", a_reload, more_workers_and_fewer, an_upgrade,
-    a_takeover, a_worker_that_is_taken_over, a_worker_in_an_upgrade,
-    a_fresh_worker)
+    a_takeover, the_access_log, a_worker_that_is_taken_over,
+    a_worker_in_an_upgrade, a_fresh_worker)

@@ -157,6 +157,33 @@ START_TEST(a_full_ring_is_taken_in_rounds)
 }
 END_TEST
 
+/* The master died between writing and noting, with a line more in the ring
+ * since; or before it had written. */
+START_TEST(what_another_master_has_written_is_not_written_again)
+{
+	begin();
+	put_line(0);
+	put_line(1);
+	access_take_all(&ref);
+	put_line(2);
+	atomic_store(&kit.board_head->access_tail[0], 0);
+	access_resume(&ref);
+	ck_assert_uint_eq(waiting(), LINE_LENGTH);
+	access_resume(&ref);
+	ck_assert_uint_eq(waiting(), LINE_LENGTH);
+	access_take_all(&ref);
+	expect_lines(0, 3);
+
+	/* Places in the ring are not those in the file. */
+	put("short\n", 6);
+	put_line(3);
+	access_resume(&ref);
+	ck_assert_uint_eq(waiting(), LINE_LENGTH + 6);
+	access_take_all(&ref);
+	expect_lines(0, 4);
+}
+END_TEST
+
 START_TEST(a_bodys_end_takes_all_that_is_left)
 {
 	begin();
@@ -243,6 +270,7 @@ START_TEST(a_worker_may_write_anything)
 	ck_assert_uint_gt(logger_dropped(), 0);
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
 		atomic_store(&kit.w.head->access_head, heads[i]);
+		access_resume(&ref);
 		access_take_all(&ref);
 		ck_assert_uint_eq(waiting(), 0);
 	}
@@ -268,6 +296,7 @@ START_TEST(a_worker_may_write_anything)
 END_TEST
 
 UNIT_MAIN("access_ring", lines_are_taken_a_moment_after_the_wake,
-    a_full_ring_is_taken_in_rounds, a_bodys_end_takes_all_that_is_left,
-    what_is_no_line_is_dropped, control_characters_reach_no_terminal,
-    a_worker_may_write_anything)
+    a_full_ring_is_taken_in_rounds,
+    what_another_master_has_written_is_not_written_again,
+    a_bodys_end_takes_all_that_is_left, what_is_no_line_is_dropped,
+    control_characters_reach_no_terminal, a_worker_may_write_anything)

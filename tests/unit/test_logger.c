@@ -405,6 +405,58 @@ START_TEST(a_torn_line_is_ended)
 }
 END_TEST
 
+/* So it is when another process has cut it off. */
+START_TEST(a_torn_line_of_before_is_ended)
+{
+	make_directory();
+	write_text("access", "whole\nto");
+	ck_assert_int_eq(logger_open(plan_with("stderr",
+					 in_directory("access")),
+			     0, why, sizeof(why)),
+	    0);
+	access_write("next\n");
+	ck_assert_str_eq(content_of("access"), "whole\nto\nnext\n");
+}
+END_TEST
+
+/* What a file ends with is told apart from what it holds. */
+START_TEST(lines_that_are_written_are_known)
+{
+	static const struct {
+		const char *held;
+		const char *lines;
+		size_t written;
+	} cases[] = {
+	    {"", "a1\nb2\n", 0},
+	    {"a1\n", "a1\nb2\n", 3},
+	    {"a1\nb2\n", "a1\nb2\n", 6},
+	    {"x\na1\n", "a1\nb2\n", 3},
+	    {"x\na1\nb2\n", "a1\nb2\n", 6},
+	    {"long line\nanother\na1\nb2\n", "a1\nb2\n", 6},
+	    {"a1\nx\n", "a1\nb2\n", 0},  /* not its end */
+	    {"xa1\n", "a1\nb2\n", 0},    /* not a line's begin */
+	    {"b2\n", "a1\nb2\n", 0},     /* not from the first on */
+	    {"a1\nb", "a1\nb2\n", 3},    /* torn */
+	    {"a1\na1\n", "a1\na1\n", 6}, /* the longest */
+	    {"a", "a1\nb2\n", 0},
+	};
+
+	make_directory();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *lines = cases[i].lines;
+
+		write_text("access", cases[i].held);
+		ck_assert_int_eq(logger_open(plan_with("stderr",
+						 in_directory("access")),
+				     0, why, sizeof(why)),
+		    0);
+		ck_assert_msg(logger_access_written(lines, strlen(lines)) ==
+			cases[i].written,
+		    "case %zu", i);
+	}
+}
+END_TEST
+
 START_TEST(a_line_that_is_too_long_is_dropped)
 {
 	static char text[200000];
@@ -428,4 +480,5 @@ UNIT_MAIN("logger", the_two_share_nothing,
     a_file_that_cannot_be_opened_refuses_the_reload, to_stderr_holds,
     the_journals_stream_has_priorities, another_stream_has_times,
     many_lines_arrive_whole, a_full_pipe_counts_lines, a_torn_line_is_ended,
+    a_torn_line_of_before_is_ended, lines_that_are_written_are_known,
     a_line_that_is_too_long_is_dropped)
