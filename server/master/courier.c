@@ -272,7 +272,8 @@ take_messages(struct body_ref *ref)
 		rc = channel_receive(ref->channel_fd, &message, &extra);
 		if (rc == 1)
 			on_message(ref, &message, &extra);
-		else if (rc != -EPROTO && rc != -EMFILE)
+		else if (rc != -EPROTO && rc != -EPROTONOSUPPORT &&
+		    rc != -EMFILE)
 			return rc;
 	}
 	return 1;

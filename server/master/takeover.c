@@ -16,6 +16,7 @@
 #include "server/master/notify.h"
 #include "server/master/process.h"
 #include "server/master/takeover.h"
+#include "server/master/takeover_judge.h"
 #include "server/state/channel.h"
 
 #define RETRY_MS  20
@@ -147,7 +148,9 @@ take_body(struct takeover *t, struct takeover_body *taken,
 	    message->first != taken->row % PLAN_WORKERS_MAX ||
 	    message->request > GENERATION_MAX)
 		return -EPROTO;
-	rc = check_memory(extra->fds[0], &st);
+	rc = takeover_judge(t, taken, message);
+	if (rc == 0)
+		rc = check_memory(extra->fds[0], &st);
 	if (rc == 0)
 		rc = check_board(t, extra->fds[1]);
 	if (rc < 0)
@@ -221,6 +224,15 @@ take_message(struct takeover *t, struct takeover_body *taken,
 	}
 }
 
+/* What it says first is told by another version. */
+static int
+hear_another(struct takeover *t, struct takeover_body *taken,
+    const struct channel_message *message, const struct channel_extra *extra)
+{
+	taken->worker_pid = extra->pid;
+	return takeover_judge_channel(t, taken, message->version);
+}
+
 static int
 listen_to(struct takeover *t, struct takeover_body *taken)
 {
@@ -230,6 +242,8 @@ listen_to(struct takeover *t, struct takeover_body *taken)
 
 	for (unsigned i = 0; i < MESSAGES_A_TURN && rc != 1; i++) {
 		rc = channel_receive(taken->channel_fd, &message, &extra);
+		if (rc == -EPROTONOSUPPORT)
+			return hear_another(t, taken, &message, &extra);
 		if (rc == 1 || rc == -EPROTO)
 			taken->is_strange = rc != 1;
 		if (rc == -EAGAIN || rc == -EMFILE)
@@ -252,22 +266,6 @@ listen_to(struct takeover *t, struct takeover_body *taken)
 /* All of them */
 
 static int
-explain(struct takeover *t, const struct takeover_body *taken, int error)
-{
-	if (error == -EPROTO)
-		(void)snprintf(t->why, t->why_size,
-		    "the worker of body %u (process %d), whose master has "
-		    "died, says nonsense or has another version: it can't be "
-		    "taken over; end it, with its connections, and try again",
-		    taken->row, taken->worker_pid);
-	else
-		(void)snprintf(t->why, t->why_size,
-		    "body %u, whose master has died, can't be taken over: %s",
-		    taken->row, strerror(-error));
-	return error;
-}
-
-static int
 on_ready(struct takeover *t, struct takeover_body *taken, short events)
 {
 	int rc;
@@ -275,7 +273,7 @@ on_ready(struct takeover *t, struct takeover_body *taken, short events)
 	if (taken->state == TAKEN_TELLING) {
 		rc = listen_to(t, taken);
 		if (rc < 0 && rc != -ECHILD)
-			return explain(t, taken, rc);
+			return takeover_explain(t, taken, rc);
 		if (rc == 0)
 			return 0;
 	} else if ((events & (POLLHUP | POLLERR)) == 0) {
@@ -347,20 +345,6 @@ find_open(struct takeover *t)
 }
 
 static int
-explain_late(struct takeover *t, const struct takeover_body *open,
-    uint64_t limit_ms)
-{
-	(void)snprintf(t->why, t->why_size,
-	    "the worker of body %u, whose master has died, %s within %llu s: "
-	    "kill the process that is called \"srvd: worker %u\" and try again",
-	    open->row,
-	    open->is_strange ? "said nothing that this version understands"
-			     : "did not answer",
-	    (unsigned long long)limit_ms / 1000, open->row % PLAN_WORKERS_MAX);
-	return -ETIMEDOUT;
-}
-
-static int
 collect(struct takeover *t, struct master *m, uint64_t limit_ms)
 {
 	uint64_t begun = clock_monotonic_ms();
@@ -372,7 +356,7 @@ collect(struct takeover *t, struct master *m, uint64_t limit_ms)
 		uint64_t now = clock_monotonic_ms();
 
 		if (now - begun >= limit_ms)
-			return explain_late(t, open, limit_ms);
+			return takeover_explain_late(t, open, limit_ms);
 		if (now - said >= EXTEND_MS) {
 			notify_collecting(m);
 			said = now;
@@ -422,7 +406,9 @@ choose_plan(struct takeover *t)
 	rc = map_plan(t, newest->generation);
 	if (rc == 0)
 		t->found.plan = t->plan;
-	return rc == 0 ? 0 : explain(t, newest, rc == -EINVAL ? -EPROTO : rc);
+	if (rc == 0)
+		return 0;
+	return takeover_explain(t, newest, rc == -EINVAL ? -EPROTO : rc);
 }
 
 static struct takeover *

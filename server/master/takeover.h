@@ -12,7 +12,8 @@
  * Invariants
  *  T1  What a worker sends is believed only as far as the kernel says the
  *      same: memory must be of our user and sealed, board and plan of this
- *      build; a socket is what it is bound to.
+ *      build; a socket is what it is bound to.  What it says of its program is
+ *      believed: another one has the start refused, and nothing else.
  *  T2  However much a worker sends, the others are heard, and time runs out.
  */
 #ifndef SRVD_MASTER_TAKEOVER_H
@@ -53,7 +54,7 @@ struct takeover_body {
 	int worker_pidfd;
 	pid_t holder_pid; /* 0: it is dead */
 	int holder_pidfd;
-	bool is_strange; /* it speaks another version */
+	bool is_strange; /* what it said last is nonsense */
 };
 
 struct takeover {

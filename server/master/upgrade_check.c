@@ -173,6 +173,24 @@ say_failure(const struct upgrade_check *check, int status, char *why,
 	return -ECANCELED;
 }
 
+/* It has ended well. */
+static int
+judge_said(struct upgrade_check *check, char name[VERSIONS_NAME_SIZE],
+    char *why, size_t why_size)
+{
+	static const char advice[] = ": stop this one and start the other";
+	size_t length;
+	int rc;
+
+	if (strlen(check->said) != check->length)
+		check->said[0] = '\0';
+	rc = versions_judge(check->said, name, why, why_size);
+	length = strlen(why);
+	if (rc == -EPROTONOSUPPORT)
+		(void)snprintf(why + length, why_size - length, "%s", advice);
+	return rc;
+}
+
 int
 upgrade_check_end(struct upgrade_check *check, int status,
     char name[VERSIONS_NAME_SIZE], char *why, size_t why_size)
@@ -194,7 +212,5 @@ upgrade_check_end(struct upgrade_check *check, int status,
 	}
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return say_failure(check, status, why, why_size);
-	if (strlen(check->said) != check->length)
-		check->said[0] = '\0';
-	return versions_judge(check->said, name, why, why_size);
+	return judge_said(check, name, why, why_size);
 }

@@ -184,6 +184,14 @@ is_well_formed(const struct channel_message *message, size_t length, int flags)
 	    message->text_length == length - HEAD_SIZE;
 }
 
+/* Where its version stands is the same in all. */
+static bool
+is_anothers(const struct channel_message *message, size_t length)
+{
+	return length >= offsetof(struct channel_message, generation) &&
+	    message->version != CHANNEL_VERSION;
+}
+
 int
 channel_receive(int fd, struct channel_message *message,
     struct channel_extra *extra)
@@ -211,6 +219,8 @@ channel_receive(int fd, struct channel_message *message,
 		return 0;
 	if (fits && is_well_formed(message, (size_t)n, header.msg_flags))
 		return 1;
+	if (is_anothers(message, (size_t)n))
+		rc = -EPROTONOSUPPORT;
 	/* Cut, although there was room for more descriptors here. */
 	if (extra->fds_count < CHANNEL_FDS_MAX &&
 	    header.msg_flags == (MSG_CTRUNC | MSG_CMSG_CLOEXEC) &&

@@ -20,7 +20,7 @@
 
 /* Tests build others. */
 #ifndef CHANNEL_VERSION
-#define CHANNEL_VERSION 3
+#define CHANNEL_VERSION 4
 #endif
 #define CHANNEL_TEXT_MAX 1024
 #define CHANNEL_ALL      UINT32_MAX
@@ -45,7 +45,8 @@ enum channel_type {
 	/* From the worker to a master that came to its door, after the hello. */
 	CHANNEL_BODY,    /* first: its seat, count: its row; body, board, and */
 			 /* the plan of generation, if that isn't 0; request: */
-			 /* the last generation that it was sent */
+			 /* the last generation that it was sent; text: what */
+			 /* its program speaks (versions.h) */
 	CHANNEL_SOCKETS, /* count listening sockets; text: so many */
 			 /* struct channel_socket that say which */
 	CHANNEL_INVENTORY, /* that was all */
@@ -129,9 +130,10 @@ bool channel_is_over(int error);
 
 /*
  * Take the next message.  Returns 1; 0 at the end of the channel; -EAGAIN
- * when none is there; -EPROTO for one that is malformed, and -EMFILE for one
- * whose descriptors there was no room for in our table (those that came are
- * closed; the channel can still be read); or -errno.
+ * when none is there; -EPROTO for one that is malformed, -EPROTONOSUPPORT for
+ * one of another version (message->version), and -EMFILE for one whose
+ * descriptors there was no room for in our table (those that came are closed;
+ * the channel can still be read); or -errno.
  */
 must_check int channel_receive(int fd, struct channel_message *message,
     struct channel_extra *extra);

@@ -27,7 +27,9 @@
 
 /* A change that older programs could not understand needs another number; new
  * members go to the end of the record, where 0 must mean "as before". */
+#ifndef TRANSFER_VERSION /* Tests build others. */
 #define TRANSFER_VERSION 1
+#endif
 /* Connections a message: what no connection may wait longer for.  Each has up
  * to two sockets and two pipes of two ends; the kernel passes 253 a message. */
 #define TRANSFER_BATCH_MAX 100

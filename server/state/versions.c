@@ -26,6 +26,7 @@ static const struct spoken {
 	const char *what;
 	uint32_t version;
 } spoken[] = {
+    /* Without this one a message does not even tell the others. */
     {"channel", "messages between master and worker", CHANNEL_VERSION},
     {"transfer", "messages of a hand-over", TRANSFER_VERSION},
     {"plan", "plan", PLAN_VERSION},
@@ -78,24 +79,38 @@ find_value(char *const *words, size_t count, const char *name)
 	return NULL;
 }
 
+/* list NULL: none. */
+static int
+judge_one(const struct spoken *one, const char *list, char *why,
+    size_t why_size)
+{
+	if (list != NULL && is_listed(list, one->version))
+		return 0;
+	(void)snprintf(why, why_size,
+	    "it does not speak this program's version of the %s (%s: this %u, "
+	    "it %.60s)",
+	    one->what, one->name, one->version, list == NULL ? "none" : list);
+	return -EPROTONOSUPPORT;
+}
+
+void
+versions_say_channel(uint32_t theirs, char *why, size_t why_size)
+{
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%u", theirs);
+	(void)judge_one(&spoken[0], number, why, why_size);
+}
+
 static int
 judge_words(char *const *words, size_t count, char *why, size_t why_size)
 {
-	for (size_t i = 0; i < ARRAY_LEN(spoken); i++) {
-		const struct spoken *one = &spoken[i];
-		const char *list = find_value(words, count, one->name);
+	int rc = 0;
 
-		if (list != NULL && is_listed(list, one->version))
-			continue;
-		(void)snprintf(why, why_size,
-		    "it does not speak this program's version of the %s "
-		    "(%s: this %u, it %.60s): stop this one and start the "
-		    "other",
-		    one->what, one->name, one->version,
-		    list == NULL ? "none" : list);
-		return -EPROTONOSUPPORT;
-	}
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(spoken) && rc == 0; i++)
+		rc = judge_one(&spoken[i],
+		    find_value(words, count, spoken[i].name), why, why_size);
+	return rc;
 }
 
 int

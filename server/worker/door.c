@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/state/channel.h"
+#include "server/state/versions.h"
 #include "server/worker/door.h"
 #include "server/worker/follow.h"
 #include "server/worker/orders.h"
@@ -159,6 +160,8 @@ tell_body(struct worker *w)
 	message.count = w->head->row;
 	message.generation = w->plan == NULL ? 0 : w->generation;
 	message.request = forget_unfinished(w);
+	versions_write(message.text);
+	message.text_length = (uint32_t)strlen(message.text);
 	return channel_send(BODY_FD_CHANNEL, &message, fds, fds[2] < 0 ? 2 : 3);
 }
 

@@ -230,7 +230,9 @@ orders_on_event(struct worker *w)
 			continue;
 		}
 		/* The master is dead: that is no end for a body. */
-		if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EPROTO)) {
+		if (rc == 0 ||
+		    (rc < 0 && rc != -EAGAIN && rc != -EPROTO &&
+			rc != -EPROTONOSUPPORT)) {
 			poller_remove(BODY_FD_CHANNEL);
 			become_alone(w);
 		}

@@ -14,6 +14,7 @@
 #include "server/master/master.h"
 #include "server/master/takeover.h"
 #include "server/state/channel.h"
+#include "server/state/versions.h"
 #include "tests/unit/child.h"
 #include "tests/unit/config_file.h"
 
@@ -76,6 +77,8 @@ say_body(uint64_t generation, uint64_t request, int plan)
 	channel_init(&message, CHANNEL_BODY);
 	message.generation = generation;
 	message.request = request;
+	versions_write(message.text);
+	message.text_length = (uint32_t)strlen(message.text);
 	CHILD_CHECK(channel_send(channel, &message, fds, 3) == 0);
 }
 
