@@ -59,6 +59,13 @@ struct body_end {
 	bool is_sent; /* to the worker that is there now */
 };
 
+/* How long one that retires has got nowhere (handover.c). */
+struct body_stall {
+	uint32_t left; /* connections, since since_ms; 0: none, or unknown */
+	uint64_t since_ms;
+	bool is_said;
+};
+
 struct body_ref {
 	struct master *master;
 	uint64_t first_id;
@@ -89,6 +96,7 @@ struct body_ref {
 	struct body_end take;
 	uint64_t given;         /* connections that others have from it */
 	uint64_t give_after_ms; /* not before */
+	struct body_stall stall;
 	int32_t excess; /* connections it should give, or take (rebalance.c) */
 
 	/* The processes. */

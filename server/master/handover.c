@@ -33,6 +33,8 @@
 #define AGAIN_MS 100
 /* An end that has not been acknowledged for so long is sent again. */
 #define JOIN_MS 1000
+/* One that retires and gets rid of no connection for so long wants a look. */
+#define STALL_MS 10000
 
 /* What should be */
 
@@ -187,6 +189,42 @@ find_taker(const struct body_ref *ref)
 	return bodies_at(bodies, (ref->seat + ref->broken) % bodies->count);
 }
 
+static uint32_t
+count_live(const struct body_ref *ref)
+{
+	return atomic_load(&board_row(&ref->master->board, ref->row)
+				->connections);
+}
+
+static void
+say_stall(const struct body_ref *ref, const struct body_ref *taker)
+{
+	log_warn("worker %u's connections have not been handed over for %u s, "
+		 "and go on where they are: srvctl status tells what the "
+		 "workers are short of, srvctl connections which are still "
+		 "being dialed; if it is neither, end the process that takes "
+		 "them, which costs none connections=%u giver=%d taker=%d",
+	    ref->seat, STALL_MS / 1000, ref->stall.left, ref->worker_pid,
+	    taker->worker_pid);
+}
+
+/* Whatever holds it up, it does not go unsaid. */
+static void
+look_whether_it_stalls(struct body_ref *ref)
+{
+	struct body_stall *stall = &ref->stall;
+	uint64_t now = loop_now_ms(ref->master->loop);
+	uint32_t left = ref->is_retiring ? count_live(ref) : 0;
+
+	if (left == 0 || left != stall->left) {
+		stall->left = left;
+		stall->since_ms = now;
+	} else if (!stall->is_said && now - stall->since_ms >= STALL_MS) {
+		say_stall(ref, find_taker(ref));
+		stall->is_said = true;
+	}
+}
+
 static void
 look_whether_it_gives(struct body_ref *ref)
 {
@@ -195,8 +233,7 @@ look_whether_it_gives(struct body_ref *ref)
 	int rc;
 
 	if (!ref->is_retiring || is_giving(ref) ||
-	    loop_now_ms(m->loop) < ref->give_after_ms ||
-	    atomic_load(&board_row(&m->board, ref->row)->connections) == 0)
+	    loop_now_ms(m->loop) < ref->give_after_ms || count_live(ref) == 0)
 		return;
 	taker = find_taker(ref);
 	rc = handover_begin(ref, taker, CHANNEL_ALL);
@@ -231,6 +268,7 @@ handover_look(struct master *m)
 			continue;
 		look_whether_it_goes(ref);
 		look_whether_it_retires(ref);
+		look_whether_it_stalls(ref);
 		look_whether_it_gives(ref);
 		look_whether_it_joined(ref, &ref->give);
 		look_whether_it_joined(ref, &ref->take);
@@ -315,6 +353,7 @@ handover_on_body_end(struct body_ref *ref)
 	ref->broken = 0;
 	ref->given = 0;
 	ref->give_after_ms = 0;
+	ref->stall = (struct body_stall){.left = 0};
 	if (ref->master->phase == MASTER_SERVING)
 		handover_wake(ref->master);
 }

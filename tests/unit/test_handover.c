@@ -323,6 +323,58 @@ START_TEST(one_that_hangs_holds_up_no_reload)
 }
 END_TEST
 
+static unsigned warnings;
+static char warning[LOG_LINE_SIZE];
+
+static void
+keep_warning(enum log_level level, const char *line)
+{
+	if (level != LEVEL_WARN)
+		return;
+	warnings++;
+	(void)snprintf(warning, sizeof(warning), "%s", line);
+}
+
+/* As if it had been so for as long already. */
+static void
+stand_still(unsigned i)
+{
+	(void)kit_run(1200);
+	ref_of(i)->stall.since_ms -= 10000;
+	(void)kit_run(1200);
+}
+
+START_TEST(one_that_gets_nowhere_is_told_once)
+{
+	open_gateway();
+	lose_holder(1, true);
+	log_open(keep_warning, LEVEL_WARN);
+	greet(3);
+	/* It takes its time. */
+	(void)kit_run(1200);
+	ck_assert_uint_eq(ref_of(1)->stall.left, 3);
+	ref_of(1)->stall.since_ms -= 10000;
+	set_live(1, 2);
+	(void)kit_run(1200);
+	ck_assert_uint_eq(warnings, 0);
+	stand_still(1);
+	ck_assert_uint_eq(warnings, 1);
+	ck_assert_msg(strstr(warning, "worker 1's connections") != NULL &&
+		strstr(warning, "connections=2") != NULL,
+	    "%s", warning);
+	set_live(1, 1);
+	stand_still(1);
+	ck_assert_uint_eq(warnings, 1);
+	/* One that does not retire has them for as long as it likes. */
+	stand_still(0);
+	ck_assert_uint_eq(warnings, 1);
+	/* The next of the same row is another. */
+	say_given(1, kit_workers[1].give.request, 1, false);
+	end_worker(1);
+	ck_assert(!ref_of(1)->stall.is_said);
+}
+END_TEST
+
 START_TEST(nothing_begins_while_it_stops)
 {
 	open_gateway();
@@ -341,4 +393,5 @@ UNIT_MAIN("handover", a_lost_holders_body_hands_over_to_a_fresh_one,
     a_giver_that_ends_frees_its_taker, an_empty_body_gives_nothing,
     a_body_without_successor_goes_on, a_crash_costs_a_fresh_body_once_a_second,
     fewer_workers_hand_over_to_those_that_stay,
-    one_that_hangs_holds_up_no_reload, nothing_begins_while_it_stops)
+    one_that_hangs_holds_up_no_reload, one_that_gets_nowhere_is_told_once,
+    nothing_begins_while_it_stops)
