@@ -105,6 +105,7 @@ death_cell(struct table *table, const json_t *death)
 	long long culprit = (long long)json_number_of(death, "culprit");
 	const char *abbreviation =
 	    number > 0 && number < NSIG ? sigabbrev_np((int)number) : NULL;
+	const char *address = json_text_of(death, "address");
 	char what[64] = "";
 	char connection[64] = "";
 	char when[TEXT_SIZE];
@@ -121,8 +122,9 @@ death_cell(struct table *table, const json_t *death)
 	if (culprit != 0)
 		(void)snprintf(connection, sizeof(connection),
 		    ", closed connection %lld", culprit);
-	(void)snprintf(line, sizeof(line), "%.32s%s%s, %s",
-	    json_text_of(death, "cause"), what, connection,
+	(void)snprintf(line, sizeof(line), "%.32s%s%s%.32s%s, %s",
+	    json_text_of(death, "cause"), what, *address == '\0' ? "" : " at ",
+	    address, connection,
 	    text_time(json_number_of(death, "at_us"), when));
 	table_cell(table, STYLE_WARN, line);
 }

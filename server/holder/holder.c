@@ -124,6 +124,18 @@ is_fault(int sig)
 	    sig == SIGFPE || sig == SIGABRT;
 }
 
+/* What the worker left word of, if that is what it died of. */
+static uint64_t
+take_address(struct body_head *head, int sig)
+{
+	struct body_fault fault = head->fault;
+
+	head->fault = (struct body_fault){.signal = 0};
+	return is_fault(sig) && fault.signal == (uint32_t)sig && fault.code > 0
+	    ? fault.address
+	    : BODY_NO_ADDRESS;
+}
+
 /* Write down how the worker ended; its successor's sweep draws on it. */
 static void
 record_death(struct holder *h, const siginfo_t *info)
@@ -141,7 +153,7 @@ record_death(struct holder *h, const siginfo_t *info)
 	death->at_us = clock_epoch_us();
 	death->status = info->si_status;
 	death->culprit = 0;
-	death->fault_address = 0;
+	death->fault_address = take_address(head, info->si_status);
 	if (info->si_code == CLD_EXITED)
 		death->cause = DEATH_EXIT;
 	else if (atomic_load(&head->watchdog_fired) != 0)
@@ -150,8 +162,6 @@ record_death(struct holder *h, const siginfo_t *info)
 		death->cause = DEATH_SIGNAL;
 	else
 		death->cause = DEATH_KILLED;
-	if (death->cause == DEATH_SIGNAL)
-		death->fault_address = head->fault.address;
 	atomic_store(&head->watchdog_fired, 0);
 	atomic_store(&head->worker_pid, 0);
 	atomic_fetch_add(&head->deaths, 1);

@@ -7,6 +7,7 @@
  * Runs in: master.  Knows of the gateway only what status.h tells.
  */
 #include <jansson.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "common/shortage.h"
@@ -14,6 +15,7 @@
 #include "server/master/control_json.h"
 #include "server/master/control_methods.h"
 #include "server/master/status.h"
+#include "server/state/body.h"
 
 static json_t *
 config_json(const struct plan *plan, const struct gateway_status *status)
@@ -36,12 +38,18 @@ reload_json(const struct gateway_status *status)
 static json_t *
 death_json(const struct worker_status *status)
 {
+	char address[32];
+
 	if (!status->has_death)
 		return json_null();
-	return json_pack("{s:I, s:s, s:i, s:I}", "at_us",
+	(void)snprintf(address, sizeof(address), "0x%llx",
+	    (unsigned long long)status->death_address);
+	/* Without an address there is no such member. */
+	return json_pack("{s:I, s:s, s:i, s:s*, s:I}", "at_us",
 	    control_number(status->death_at_us), "cause", status->death_cause,
-	    "signal", status->death_signal, "culprit",
-	    control_number(status->death_culprit));
+	    "signal", status->death_signal, "address",
+	    status->death_address == BODY_NO_ADDRESS ? NULL : address,
+	    "culprit", control_number(status->death_culprit));
 }
 
 /* A worker wrote them: bits that are none may be set. */

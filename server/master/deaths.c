@@ -50,7 +50,7 @@ say_death(struct body_ref *ref)
 		log_warn("worker %u died, a successor takes over cause=exit "
 			 "status=%d",
 		    ref->seat, death->status);
-	else if (death->fault_address != 0)
+	else if (death->fault_address != BODY_NO_ADDRESS)
 		log_warn("worker %u died, a successor takes over cause=%s "
 			 "signal=SIG%s address=0x%llx",
 		    ref->seat, deaths_cause(ref), name == NULL ? "?" : name,
@@ -100,6 +100,7 @@ deaths_lost(struct body_ref *ref)
 	    .cause = DEATH_KILLED,
 	    .status = SIGKILL,
 	    .at_us = clock_epoch_us(),
+	    .fault_address = BODY_NO_ADDRESS,
 	};
 }
 

@@ -167,6 +167,7 @@ tell_death(const struct body_ref *ref, struct worker_status *status)
 	status->death_cause = deaths_cause(ref);
 	status->death_signal =
 	    ref->death.cause == DEATH_EXIT ? 0 : ref->death.status;
+	status->death_address = ref->death.fault_address;
 	status->death_culprit = ref->death.culprit & INT64_MAX;
 }
 

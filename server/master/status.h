@@ -57,6 +57,7 @@ struct worker_status {
 	uint64_t death_at_us;
 	const char *death_cause; /* "killed", "signal", "watchdog", "exit" */
 	int death_signal;        /* 0: it exited */
+	uint64_t death_address;  /* that it faulted at, or BODY_NO_ADDRESS */
 	uint64_t death_culprit;  /* id of the connection closed, or 0 */
 };
 /* i < gateway_status.workers.  It works by the plan in force? */

@@ -103,14 +103,17 @@ enum death_cause {
 	DEATH_EXIT
 };
 
+/* It was no access to memory that the worker died of, or nobody knows where. */
+#define BODY_NO_ADDRESS UINT64_MAX
+
 /* Written by the holder after it has reaped a worker. */
 struct body_death {
-	uint32_t cause; /* enum death_cause */
-	int32_t status; /* as waitid(2) tells: signal or exit status */
-	uint64_t at_us; /* since the epoch */
-	uint64_t fault_address;
-	uint64_t culprit; /* id of the connection closed for it, or 0; */
-			  /* written by the successor */
+	uint32_t cause;         /* enum death_cause */
+	int32_t status;         /* as waitid(2) tells: signal or exit status */
+	uint64_t at_us;         /* since the epoch */
+	uint64_t fault_address; /* or BODY_NO_ADDRESS */
+	uint64_t culprit;       /* id of the connection closed for it, or 0; */
+				/* written by the successor */
 };
 
 /* The counter that is being changed; count.c. */

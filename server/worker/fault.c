@@ -19,9 +19,8 @@ on_fault(int sig, siginfo_t *info, void *context)
 
 	(void)context;
 	fault->journal = atomic_load(&fault_head->journal);
-	/* Of a signal that was sent it would be the sender's number. */
-	fault->address =
-	    info->si_code > 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
+	/* Of a signal that was sent (by its code) it is the sender's number. */
+	fault->address = (uint64_t)(uintptr_t)info->si_addr;
 	fault->code = info->si_code;
 	fault->signal = (uint32_t)sig;
 	/* The action is the default one again (SA_RESETHAND): a fault comes

@@ -119,11 +119,49 @@ find_last_death(json_t *status)
 	return last;
 }
 
+/* The log's line of the last death; it was written before the status that
+ * tells of it. */
+static void
+read_death_line(const struct fixture *f, char *death, size_t size)
+{
+	char line[1024];
+	FILE *in = fopen(f->gateway.log, "re");
+
+	ck_assert_ptr_nonnull(in);
+	death[0] = '\0';
+	while (fgets(line, sizeof line, in) != NULL)
+		if (strstr(line, " died, a successor takes over ") != NULL)
+			snprintf(death, size, "%s", line);
+	fclose(in);
+}
+
+/* Log and status say the same, and both say where, if it was anywhere. */
+static void
+expect_told(const struct fixture *f, const json_t *death, int signal)
+{
+	const char *address =
+	    json_string_value(json_object_get(death, "address"));
+	char wanted[80];
+	char line[1024];
+
+	ck_assert_int_eq(address != NULL, signal == SIGSEGV);
+	snprintf(wanted, sizeof wanted, " signal=SIG%s%s%s\n",
+	    sigabbrev_np(signal),
+	    address == NULL ? "" : " address=", address == NULL ? "" : address);
+	read_death_line(f, line, sizeof line);
+	ck_assert_msg(strstr(line, wanted) != NULL, "not \"%s\" but \"%s\"",
+	    wanted, line);
+	if (address != NULL)
+		ck_assert_uint_ne(strtoull(address, NULL, 16), 0);
+}
+
 static void
 expect_death(const struct fixture *f, const char *cause, int signal)
 {
 	json_t *status = gateway_status(&f->gateway);
 	json_t *last = find_last_death(status);
+
+	expect_told(f, last, signal);
 
 	ck_assert_str_eq(json_string_value(json_object_get(last, "cause")),
 	    cause);

@@ -51,6 +51,7 @@ status_worker(const struct master *m, uint32_t i, struct worker_status *status)
 	    .death_at_us = 1700000000000000,
 	    .death_cause = "signal",
 	    .death_signal = SIGSEGV,
+	    .death_address = 0x7f3d5c0010a8,
 	    .death_culprit = 17,
 	};
 }

@@ -186,15 +186,16 @@ START_TEST(a_body_without_successor_goes_on)
 }
 END_TEST
 
-/* As the holder writes it down. */
+/* As the holder writes it down; where is the address that it crashed on. */
 static void
-crash(unsigned i)
+crash(unsigned i, uint64_t where)
 {
 	struct body body;
 
 	ck_assert_int_eq(body_map(ref_of(i)->body_fd, 1, &body), 0);
 	body.head->death.cause = DEATH_SIGNAL;
 	body.head->death.status = SIGSEGV;
+	body.head->death.fault_address = where;
 	atomic_fetch_add(&body.head->deaths, 1);
 	body_unmap(&body);
 	deaths_note(ref_of(i));
@@ -208,19 +209,22 @@ START_TEST(a_crash_costs_a_fresh_body_once_a_second)
 
 	open_gateway();
 	ref_of(0)->started_ms = 0;
-	crash(0);
+	crash(0, 0);
 	ck_assert(ref_of(2)->is_current);
 	greet(2);
 	ck_assert_uint_eq(kit_workers[0].retires, 1);
 	status_worker(&kit, 0, &status);
 	ck_assert(status.has_death);
 	ck_assert_int_eq(status.death_signal, SIGSEGV);
+	ck_assert_uint_eq(status.death_address, 0);
 	ck_assert_uint_eq(status.respawns, 1);
 	/* The fresh one crashes as well. */
 	lose_holder(0, true);
 	say_given(0, kit_workers[0].give.request, 3, false);
 	end_worker(0);
-	crash(2);
+	crash(2, BODY_NO_ADDRESS);
+	status_worker(&kit, 0, &status);
+	ck_assert_uint_eq(status.death_address, BODY_NO_ADDRESS);
 	ck_assert_int_lt(ref_of(0)->body_fd, 0);
 	ck_assert(ref_of(2)->is_current);
 	(void)kit_run(2200);
