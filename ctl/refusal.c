@@ -103,8 +103,7 @@ static const struct error_row {
 	{ OURS("ReopenFailed"),
 	  "a log file stays as it was", "message", CTL_REFUSED, NULL },
 	{ OURS("Busy"),
-	  "the same or an upgrade is under way already, or the gateway is "
-	  "stopping: try again in a moment", NULL, CTL_REFUSED, NULL },
+	  "not now", "message", CTL_REFUSED, NULL },
 	{ OURS("ConfigInvalid"),
 	  NULL, NULL, CTL_REFUSED, print_config_invalid },
 	{ OURS("ReloadFailed"),

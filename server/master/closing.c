@@ -8,6 +8,7 @@
 #include "server/master/courier.h"
 #include "server/master/master.h"
 #include "server/master/outbox.h"
+#include "server/master/reload.h"
 #include "server/master/upgrade.h"
 
 #define CLOSING_MS 5000
@@ -56,14 +57,23 @@ next_request(const struct closing_round *closing)
 	return now > closing->request ? now : closing->request + 1;
 }
 
+const char *
+closing_hindrance(const struct master *m)
+{
+	if (m->phase != MASTER_SERVING)
+		return RELOAD_STOPS;
+	if (upgrade_is_busy(m))
+		return UPGRADE_IS_BUSY;
+	return m->closing.is_open ? CLOSING_IS_BUSY : NULL;
+}
+
 int
 closing_begin(struct master *m, const struct filter *filter, bool reset,
     closing_done_fn *done, void *arg)
 {
 	struct closing_round *closing = &m->closing;
 
-	if (closing->is_open || upgrade_is_busy(m) ||
-	    m->phase != MASTER_SERVING)
+	if (closing_hindrance(m) != NULL)
 		return -EBUSY;
 	*closing = (struct closing_round){
 	    .request = next_request(closing),

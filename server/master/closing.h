@@ -36,10 +36,16 @@ struct closing_round {
 /*
  * Begin.  done(arg) is called once, later, from the loop: when all workers
  * have answered, or after 5 s with what is known by then.  Returns 0, or
- * -EBUSY while another one or an upgrade is under way, or the gateway stops.
+ * -EBUSY if there is a hindrance.
  */
 must_check int closing_begin(struct master *m, const struct filter *filter,
     bool reset, closing_done_fn *done, void *arg);
+
+/* Why none can begin just now, or NULL. */
+const char *closing_hindrance(const struct master *m);
+#define CLOSING_IS_BUSY                                                  \
+	"connections are being closed as somebody asked for: try again " \
+	"in a moment"
 
 /* Whoever waits with arg has gone. */
 void closing_forget(struct master *m, const void *arg);

@@ -52,6 +52,7 @@ control_close_connections(struct master *m, struct call *call)
 	error = closing_begin(m, &filter, reset,
 	    call->oneway ? NULL : close_done, call->oneway ? NULL : call);
 	if (error == -EBUSY)
-		return call_error(call, "Busy", NULL, NULL);
+		return call_error(call, "Busy", "message",
+		    closing_hindrance(m));
 	return error < 0 ? error : call_defer(call, close_gone);
 }

@@ -42,6 +42,7 @@ control_rebalance(struct master *m, struct call *call)
 	error = rebalance_begin(m, call->oneway ? NULL : rebalance_done,
 	    call->oneway ? NULL : call);
 	if (error == -EBUSY)
-		return call_error(call, "Busy", NULL, NULL);
+		return call_error(call, "Busy", "message",
+		    rebalance_hindrance(m));
 	return error < 0 ? error : call_defer(call, rebalance_gone);
 }

@@ -10,6 +10,7 @@
 #include "server/master/control_json.h"
 #include "server/master/control_methods.h"
 #include "server/master/reload.h"
+#include "server/master/upgrade.h"
 
 /* The words of the description. */
 static const char *const kind_words[] = {
@@ -112,7 +113,8 @@ control_reload(struct master *m, struct call *call)
 	error = reload_begin(m, dry_run, call->oneway ? NULL : reload_done,
 	    call->oneway ? NULL : call);
 	if (error == -EBUSY)
-		return call_error(call, "Busy", NULL, NULL);
+		return call_error(call, "Busy", "message",
+		    upgrade_is_busy(m) ? UPGRADE_IS_BUSY : RELOAD_IS_BUSY);
 	if (error == -ESHUTDOWN)
 		return reply_failed(call, "stop", RELOAD_STOPS);
 	if (error < 0)

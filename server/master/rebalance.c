@@ -9,6 +9,7 @@
 #include "server/master/handover.h"
 #include "server/master/master.h"
 #include "server/master/rebalance.h"
+#include "server/master/reload.h"
 #include "server/master/upgrade.h"
 #include "server/state/channel.h"
 
@@ -162,13 +163,22 @@ rebalance_look(struct master *m)
 					   : NULL);
 }
 
+const char *
+rebalance_hindrance(const struct master *m)
+{
+	if (m->phase != MASTER_SERVING)
+		return RELOAD_STOPS;
+	if (upgrade_is_busy(m))
+		return UPGRADE_IS_BUSY;
+	return m->rebalance.is_open ? REBALANCE_IS_BUSY : NULL;
+}
+
 int
 rebalance_begin(struct master *m, rebalance_done_fn *done, void *arg)
 {
 	struct rebalance *rebalance = &m->rebalance;
 
-	if (rebalance->is_open || upgrade_is_busy(m) ||
-	    m->phase != MASTER_SERVING)
+	if (rebalance_hindrance(m) != NULL)
 		return -EBUSY;
 	*rebalance = (struct rebalance){
 	    .is_open = true,

@@ -30,11 +30,17 @@ struct rebalance {
 
 /*
  * Begin.  done(arg) is called once, later, from the loop: when all have as
- * many as they should, or after 30 s.  Returns 0, or -EBUSY while another one
- * or an upgrade is under way, or the gateway stops.
+ * many as they should, or after 30 s.  Returns 0, or -EBUSY if there is a
+ * hindrance.
  */
 must_check int rebalance_begin(struct master *m, rebalance_done_fn *done,
     void *arg);
+
+/* Why none can begin just now, or NULL. */
+const char *rebalance_hindrance(const struct master *m);
+#define REBALANCE_IS_BUSY                                               \
+	"connections are being evened out over the workers: try again " \
+	"in a moment"
 
 /* Whoever waits with arg has gone. */
 void rebalance_forget(struct master *m, const void *arg);

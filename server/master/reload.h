@@ -50,10 +50,11 @@ typedef void reload_done_fn(void *arg, const struct reload_outcome *outcome);
 /*
  * Begin one.  done(arg) is called once, later, from the loop; NULL: nobody
  * waits, the log says what came of it.  Returns 0, -EBUSY while another one
- * is under way (a dry run makes way for a reload), -ESHUTDOWN when the gateway
- * stops, or -errno.
+ * is under way (a dry run makes way for a reload) or an upgrade, -ESHUTDOWN
+ * when the gateway stops, or -errno.
  */
-#define RELOAD_STOPS "the gateway is stopping"
+#define RELOAD_STOPS   "the gateway is stopping"
+#define RELOAD_IS_BUSY "a reload is under way: try again when it is done"
 must_check int reload_begin(struct master *m, bool dry_run,
     reload_done_fn *done, void *arg);
 

@@ -132,16 +132,14 @@ find_rival(struct master *m)
 		return "another upgrade is under way: try again when it is "
 		       "done";
 	if (m->closing.is_open)
-		return "connections are being closed as somebody asked for: "
-		       "try again in a moment";
+		return CLOSING_IS_BUSY;
 	if (m->rebalance.is_open)
-		return "connections are being evened out over the workers: "
-		       "try again in a moment";
+		return REBALANCE_IS_BUSY;
 	if (count_remaining(m) > 0)
 		return "connections are still being handed over to new "
 		       "workers: try again when no worker is retiring";
 	if (!reload_make_way(m))
-		return "a reload is under way: try again when it is done";
+		return RELOAD_IS_BUSY;
 	return NULL;
 }
 

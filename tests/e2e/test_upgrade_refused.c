@@ -180,9 +180,16 @@ expect_busy(const struct gateway *g, const char *method, const char *parameters)
 	json_t *reply = gateway_call(g, method, parameters);
 	const char *error = json_string_value(json_object_get(reply, "error"));
 
+	const char *message =
+	    json_string_value(json_object_get(json_object_get(reply,
+						  "parameters"),
+		"message"));
+
 	ck_assert_msg(error != NULL &&
-		strcmp(error, "io.srvd.Control.Busy") == 0,
+		strcmp(error, "io.srvd.Control.Busy") == 0 && message != NULL,
 	    "%s: %s", method, error == NULL ? "done" : error);
+	ck_assert_msg(strstr(message, "an upgrade is under way") != NULL,
+	    "%s: %s", method, message);
 	json_decref(reply);
 }
 

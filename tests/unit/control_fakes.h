@@ -174,11 +174,19 @@ on_closing_time(struct loop_timer *timer)
 	shared->closings++;
 }
 
+const char *
+closing_hindrance(const struct master *m)
+{
+	if (shared->is_stopping)
+		return RELOAD_STOPS;
+	return m->closing.is_under_way ? CLOSING_IS_BUSY : NULL;
+}
+
 int
 closing_begin(struct master *m, const struct filter *filter, bool reset,
     closing_done_fn *done, void *arg)
 {
-	if (m->closing.is_under_way || shared->is_stopping)
+	if (closing_hindrance(m) != NULL)
 		return -EBUSY;
 	shared->filter = *filter;
 	shared->reset = reset;
@@ -216,10 +224,18 @@ on_rebalance_time(struct loop_timer *timer)
 	shared->rebalances++;
 }
 
+const char *
+rebalance_hindrance(const struct master *m)
+{
+	if (shared->is_stopping)
+		return RELOAD_STOPS;
+	return m->rebalance.is_under_way ? REBALANCE_IS_BUSY : NULL;
+}
+
 int
 rebalance_begin(struct master *m, rebalance_done_fn *done, void *arg)
 {
-	if (m->rebalance.is_under_way || shared->is_stopping)
+	if (rebalance_hindrance(m) != NULL)
 		return -EBUSY;
 	m->rebalance = (struct fake_work){
 	    .timer = {.due = on_rebalance_time, .arg = &m->rebalance},
@@ -284,6 +300,13 @@ upgrade_begin(struct master *m, const char *program,
 	};
 	loop_timer_set(m->loop, &m->upgrade.timer, shared->takes_ms);
 	return 0;
+}
+
+bool
+upgrade_is_busy(const struct master *m)
+{
+	(void)m;
+	return shared->is_upgrading;
 }
 
 void

@@ -67,6 +67,7 @@ struct fake_shared {
 	enum fake_outcome outcome; /* of the next reload */
 	uint32_t takes_ms;         /* a reload, a closing, … */
 	bool is_stopping;
+	bool is_upgrading;
 	bool drops_old; /* a reload gives the row OLD to another name */
 	/* What was asked. */
 	_Atomic uint32_t reloads; /* that have ended */

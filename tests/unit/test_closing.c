@@ -41,6 +41,7 @@ begin(void)
 	    0);
 	ck_assert_int_eq(closing_begin(&kit, &filter, true, on_done, &closed),
 	    -EBUSY);
+	ck_assert_str_eq(closing_hindrance(&kit), CLOSING_IS_BUSY);
 	(void)kit_run(20);
 	ck_assert_uint_eq(answers, 0);
 }
@@ -161,6 +162,7 @@ START_TEST(who_has_gone_is_not_told)
 	ck_assert_int_eq(closing_begin(&kit, &kit.closing.filter, false,
 			     on_done, &closed),
 	    -EBUSY);
+	ck_assert_str_eq(closing_hindrance(&kit), RELOAD_STOPS);
 }
 END_TEST
 

@@ -121,9 +121,10 @@ START_TEST(while_one_reloads_it_waits_and_others_do_not)
 		expect_served(&other);
 		ck_assert_uint_le(clock_ms() - asked_ms, 100 * unit_slowness());
 	}
-	refused(&other, RELOAD, OUR_ERROR("Busy"), NULL, NULL);
+	refused(&other, RELOAD, OUR_ERROR("Busy"), "message", RELOAD_IS_BUSY);
+	shared->is_upgrading = true;
 	refused(&other, METHOD_WITH("Reload", "\"dry_run\":true"),
-	    OUR_ERROR("Busy"), NULL, NULL);
+	    OUR_ERROR("Busy"), "message", UPGRADE_IS_BUSY);
 	ck_assert_uint_eq(shared->reloads, 0);
 	/* In the order of the calls. */
 	reply = client_hear(&client);

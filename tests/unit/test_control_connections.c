@@ -376,7 +376,8 @@ START_TEST(closing_is_answered_when_it_is_done)
 		""));
 	client_say(&client, CALL_INFO);
 	client_expect_silence(&client);
-	refused(&second, CLOSE_OF("{\"id\":1}"), OUR_ERROR("Busy"), NULL, NULL);
+	refused(&second, CLOSE_OF("{\"id\":1}"), OUR_ERROR("Busy"), "message",
+	    CLOSING_IS_BUSY);
 	reply = client_hear(&client);
 	ck_assert_int_eq(json_integer_value(json_object_get(
 			     json_object_get(reply, "parameters"), "closed")),
@@ -436,7 +437,8 @@ START_TEST(rebalancing_is_answered_when_it_is_done)
 	second = client_connect();
 	client_say(&client, REBALANCE);
 	client_expect_silence(&client);
-	refused(&second, REBALANCE, OUR_ERROR("Busy"), NULL, NULL);
+	refused(&second, REBALANCE, OUR_ERROR("Busy"), "message",
+	    REBALANCE_IS_BUSY);
 	reply = client_hear(&client);
 	ck_assert_int_eq(json_integer_value(json_object_get(
 			     json_object_get(reply, "parameters"), "moved")),

@@ -26,6 +26,7 @@ even_out(void)
 	evened.count = 0;
 	ck_assert_int_eq(rebalance_begin(&kit, on_evened, &evened), 0);
 	ck_assert_int_eq(rebalance_begin(&kit, on_evened, &evened), -EBUSY);
+	ck_assert_str_eq(rebalance_hindrance(&kit), REBALANCE_IS_BUSY);
 	ck_assert_uint_eq(evened.count, 0);
 	(void)kit_run(50);
 }
@@ -65,6 +66,7 @@ START_TEST(connections_are_evened_out)
 	rebalance_stop(&kit);
 	ck_assert_uint_eq(evened.count, 0);
 	kit.phase = MASTER_STOPPING;
+	ck_assert_str_eq(rebalance_hindrance(&kit), RELOAD_STOPS);
 	ck_assert_int_eq(rebalance_begin(&kit, on_evened, &evened), -EBUSY);
 }
 END_TEST
