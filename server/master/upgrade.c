@@ -11,12 +11,10 @@
  *      by the next.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -31,36 +29,17 @@
 #include "server/master/status.h"
 #include "server/master/upgrade.h"
 #include "server/master/upgrade_check.h"
+#include "server/master/upgrade_order.h"
 
 /* How long the bodies of before may take until whoever waits is told. */
-#define SETTLE_MS  30000
-#define ORDER_SIZE 256
-#define WHY_SIZE   640
+#define SETTLE_MS 30000
+#define WHY_SIZE  640
 
 enum upgrade_stage {
 	UPGRADE_IDLE,
 	UPGRADE_CHECKING, /* the child runs */
 	UPGRADE_READY,    /* it could; executed as soon as the loop is free */
 	UPGRADE_SETTLING, /* executed: the bodies of before hand over */
-};
-
-/* What the program before has left. */
-struct order {
-	int waiter_fd; /* of who waits; -1: nobody */
-	bool waiter_is_last;
-	struct control_heir heir; /* its control socket */
-};
-
-/* As text: these numbers and then the version, with spaces between. */
-enum order_number {
-	ORDER_PROCESS,
-	ORDER_WAITER,
-	ORDER_WAITER_IS_LAST,
-	ORDER_HEIR,
-	ORDER_HEIR_DEVICE,
-	ORDER_HEIR_INODE,
-	ORDER_STARTED_MS,
-	ORDER_NUMBERS
 };
 
 struct upgrade {
@@ -72,8 +51,8 @@ struct upgrade {
 	char path[PATH_MAX];           /* of it */
 	char from[VERSIONS_NAME_SIZE];
 	char to[VERSIONS_NAME_SIZE];
-	struct loop_timer timer; /* READY: go; SETTLING: enough */
-	struct order order;      /* of the program before; -1: none */
+	struct loop_timer timer;     /* READY: go; SETTLING: enough */
+	struct upgrade_order before; /* of the program before this one */
 };
 
 /* The end */
@@ -122,7 +101,27 @@ finish(struct upgrade *u, const char *failed, const char *message)
 	reload_resume(m);
 }
 
+/* It was something about the program that failed: why is about "it". */
+static void
+refuse(struct upgrade *u, const char *failed, const char *why)
+{
+	char message[PATH_MAX + WHY_SIZE + sizeof(": ")];
+
+	(void)snprintf(message, sizeof(message), "%s: %s", u->path, why);
+	finish(u, failed, message);
+}
+
 /* Beginning */
+
+/* The file that this process was started from, whatever it was told to become
+ * since; a restart would begin with it as well. */
+static const char *
+home_of(const struct master *m)
+{
+	const char *home = m->upgrade->before.home;
+
+	return *home == '\0' ? m->launch->program : home;
+}
 
 /* What is under way that does not go together with an upgrade, or NULL. */
 static const char *
@@ -179,7 +178,8 @@ try_begin(struct upgrade *u, const char *program, const char **stage, char *why,
 	    m->passed.count, plan_string(m->plan, m->plan->control.path));
 	if (rc == 0)
 		return 0;
-	(void)snprintf(why, why_size, "it could not be run: %s", strerror(-rc));
+	(void)snprintf(why, why_size, "%s: it could not be run: %s", program,
+	    strerror(-rc));
 	(void)close(u->program.fd);
 	u->program.fd = -1;
 	return rc;
@@ -194,7 +194,7 @@ upgrade_begin(struct master *m, const char *program,
 	int rc;
 
 	if (program == NULL)
-		program = m->launch->program;
+		program = home_of(m);
 	*refused = (struct upgrade_outcome){
 	    .program = program,
 	    .from = SRVD_VERSION,
@@ -231,7 +231,7 @@ upgrade_on_child(struct master *m, pid_t pid, int status)
 	if (u == NULL || u->stage != UPGRADE_CHECKING || u->check.pid != pid)
 		return false;
 	if (upgrade_check_end(&u->check, status, u->to, why, sizeof(why)) < 0) {
-		finish(u, UPGRADE_STAGE_CHECK, why);
+		refuse(u, UPGRADE_STAGE_CHECK, why);
 		return true;
 	}
 	u->stage = UPGRADE_READY;
@@ -241,35 +241,16 @@ upgrade_on_child(struct master *m, pid_t pid, int status)
 
 /* In place */
 
-/* What the next program is told: read_order() reads it. */
-static void
-write_order(const struct upgrade *u, const struct order *order,
-    char text[ORDER_SIZE])
-{
-	const long long numbers[ORDER_NUMBERS] = {
-	    [ORDER_PROCESS] = getpid(),
-	    [ORDER_WAITER] = order->waiter_fd,
-	    [ORDER_WAITER_IS_LAST] = order->waiter_is_last,
-	    [ORDER_HEIR] = order->heir.fd,
-	    [ORDER_HEIR_DEVICE] = (long long)order->heir.device,
-	    [ORDER_HEIR_INODE] = (long long)order->heir.inode,
-	    [ORDER_STARTED_MS] = (long long)u->m->started_ms,
-	};
-	int length = 0;
-
-	for (size_t i = 0; i < ORDER_NUMBERS; i++)
-		length += snprintf(text + length, ORDER_SIZE - (size_t)length,
-		    "%lld ", numbers[i]);
-	(void)snprintf(text + length, ORDER_SIZE - (size_t)length, "%s",
-	    u->from);
-}
-
 static void
 execute(struct upgrade *u)
 {
 	struct master *m = u->m;
-	struct order order = {.waiter_fd = -1};
-	char text[ORDER_SIZE];
+	struct upgrade_order order = {
+	    .started_ms = m->started_ms,
+	    .waiter_fd = -1,
+	    .from = SRVD_VERSION,
+	};
+	char text[UPGRADE_ORDER_SIZE];
 	char why[WHY_SIZE];
 	int rc;
 
@@ -277,7 +258,8 @@ execute(struct upgrade *u)
 		order.waiter_fd =
 		    u->waiter.fd_of(u->waiter.arg, &order.waiter_is_last);
 	control_bequeath(m->control, &order.heir);
-	write_order(u, &order, text);
+	(void)snprintf(order.home, sizeof(order.home), "%s", home_of(m));
+	upgrade_order_write(&order, text);
 	log_info("upgrade: another program takes over from=%s to=%s program=%s",
 	    u->from, u->to, u->path);
 	notify_upgrading(m, u->to);
@@ -291,7 +273,7 @@ execute(struct upgrade *u)
 	    (int[LAUNCH_KEPT]){order.waiter_fd, order.heir.fd}, text);
 	(void)snprintf(why, sizeof(why), "it could not be executed: %s",
 	    strerror(-rc));
-	finish(u, UPGRADE_STAGE_EXEC, why);
+	refuse(u, UPGRADE_STAGE_EXEC, why);
 }
 
 static void
@@ -307,81 +289,42 @@ on_timer(struct loop_timer *timer)
 
 /* After it */
 
-/* A socket, which is not to be kept any longer than by us? */
-static bool
-take_socket(int fd, int option)
-{
-	struct ucred value;
-	socklen_t length = sizeof(value);
-
-	return fd > STDERR_FILENO &&
-	    getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 &&
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
-}
-
-/* Returns what follows the numbers, or NULL. */
-static const char *
-read_numbers(const char *text, long long numbers[ORDER_NUMBERS])
-{
-	for (size_t i = 0; i < ORDER_NUMBERS; i++) {
-		char *end;
-
-		errno = 0;
-		numbers[i] = strtoll(text, &end, 10);
-		if (errno != 0 || end == text || *end != ' ')
-			return NULL;
-		text = end + 1;
-	}
-	return text;
-}
-
-/* Only what was meant for this process: an environment goes far. */
 static void
-read_order(struct upgrade *u, const char *text)
+settle(struct upgrade *u)
 {
-	long long numbers[ORDER_NUMBERS];
-	const char *from = read_numbers(text, numbers);
-	struct order *order = &u->order;
-	int waiter_fd;
-	int heir_fd;
-
-	if (from == NULL || numbers[ORDER_PROCESS] != getpid() ||
-	    (uint64_t)numbers[ORDER_STARTED_MS] > u->m->started_ms)
-		return;
-	waiter_fd = (int)numbers[ORDER_WAITER];
-	heir_fd = (int)numbers[ORDER_HEIR];
-	if (take_socket(waiter_fd, SO_PEERCRED))
-		order->waiter_fd = waiter_fd;
-	if (take_socket(heir_fd, SO_ACCEPTCONN))
-		order->heir.fd = heir_fd;
-	order->waiter_is_last = numbers[ORDER_WAITER_IS_LAST] != 0;
-	order->heir.device = (uint64_t)numbers[ORDER_HEIR_DEVICE];
-	order->heir.inode = (uint64_t)numbers[ORDER_HEIR_INODE];
-	u->m->started_ms = (uint64_t)numbers[ORDER_STARTED_MS];
+	u->m->started_ms = u->before.started_ms;
 	u->stage = UPGRADE_SETTLING;
-	(void)snprintf(u->from, sizeof(u->from), "%s", from);
+	(void)snprintf(u->from, sizeof(u->from), "%s", u->before.from);
 	(void)snprintf(u->to, sizeof(u->to), "%s", SRVD_VERSION);
 	(void)snprintf(u->path, sizeof(u->path), "%s", u->m->launch->program);
+}
+
+const char *
+upgrade_from(const struct master *m)
+{
+	const struct upgrade *u = m->upgrade;
+
+	return u == NULL || *u->before.from == '\0' ? NULL : u->before.from;
 }
 
 const struct control_heir *
 upgrade_heir(const struct master *m)
 {
-	return &m->upgrade->order.heir;
+	return &m->upgrade->before.heir;
 }
 
 void
 upgrade_resume(struct master *m)
 {
 	struct upgrade *u = m->upgrade;
-	int fd = u->order.waiter_fd;
+	int fd = u->before.waiter_fd;
 
 	if (u->stage != UPGRADE_SETTLING)
 		return;
 	loop_timer_set(m->loop, &u->timer, SETTLE_MS);
-	u->order.waiter_fd = -1;
+	u->before.waiter_fd = -1;
 	if (fd >= 0)
-		control_upgrade_resume(m->control, fd, u->order.waiter_is_last,
+		control_upgrade_resume(m->control, fd, u->before.waiter_is_last,
 		    &u->waiter);
 }
 
@@ -392,11 +335,11 @@ upgrade_failed(struct master *m, const char *why)
 
 	if (u == NULL || u->stage != UPGRADE_SETTLING)
 		return;
-	if (u->order.waiter_fd >= 0) {
-		control_upgrade_refuse(u->order.waiter_fd, UPGRADE_STAGE_START,
+	if (u->before.waiter_fd >= 0) {
+		control_upgrade_refuse(u->before.waiter_fd, UPGRADE_STAGE_START,
 		    why);
-		(void)close(u->order.waiter_fd);
-		u->order.waiter_fd = -1;
+		(void)close(u->before.waiter_fd);
+		u->before.waiter_fd = -1;
 	}
 	finish(u, UPGRADE_STAGE_START, why);
 }
@@ -447,7 +390,6 @@ upgrade_stop(struct master *m)
 int
 upgrade_open(struct master *m)
 {
-	const char *order = getenv(LAUNCH_VARIABLE);
 	struct upgrade *u = calloc(1, sizeof(*u));
 
 	if (u == NULL)
@@ -455,12 +397,11 @@ upgrade_open(struct master *m)
 	u->m = m;
 	u->program.fd = -1;
 	u->program.path = u->path;
-	u->order.waiter_fd = -1;
-	u->order.heir.fd = -1;
 	u->timer = (struct loop_timer){.due = on_timer, .arg = u};
 	m->upgrade = u;
-	if (order != NULL)
-		read_order(u, order);
+	if (upgrade_order_read(&u->before, getenv(LAUNCH_VARIABLE),
+		m->started_ms))
+		settle(u);
 	(void)unsetenv(LAUNCH_VARIABLE);
 	return 0;
 }

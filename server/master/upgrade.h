@@ -54,7 +54,8 @@ struct upgrade_waiter {
 };
 
 /*
- * Begin one, with the file at program (NULL: the one this was started from).
+ * Begin one, with the file at program (NULL: the one that this process was
+ * started from).
  * The waiter is told once, later.  Returns 0, or -errno with the refusal in
  * *refused, whose message is in why.
  */
@@ -73,6 +74,9 @@ bool upgrade_is_busy(const struct master *m);
  * word of out of the environment. */
 must_check int upgrade_open(struct master *m);
 void upgrade_close(struct master *m);
+/* The version of the program before, which this one came from by an upgrade;
+ * NULL: it was started. */
+const char *upgrade_from(const struct master *m);
 /* The control socket that the program before has left, or none. */
 const struct control_heir *upgrade_heir(const struct master *m);
 /* The control socket is there: who waits since before is a client again. */

@@ -69,6 +69,26 @@ START_TEST(the_file_may_be_replaced)
 }
 END_TEST
 
+/* Whatever was named since, it is the file that a restart would begin with. */
+START_TEST(without_a_name_it_is_the_file_of_the_start)
+{
+	struct gateway g;
+	char home[E2E_PATH_SIZE];
+	char other[E2E_PATH_SIZE];
+
+	upgrade_copy(gateway_program(), e2e_path(home, "srvd 1"), 0755);
+	upgrade_copy(NEXT_PROGRAM, e2e_path(other, "other"), 0755);
+	ck_assert_int_eq(setenv("SRVD_BIN", home, 1), 0);
+	gateway_init(&g);
+	gateway_start(&g, ONE);
+	upgrade_expect_done(&g, other, SRVD_VERSION, UPGRADE_NEXT);
+	upgrade_expect_done(&g, NEXT_PROGRAM, UPGRADE_NEXT, UPGRADE_NEXT);
+	upgrade_expect_done(&g, NULL, UPGRADE_NEXT, SRVD_VERSION);
+	upgrade_expect_program(&g, home);
+	gateway_stop(&g);
+}
+END_TEST
+
 /* The master has died, and who starts it again has another program by now: the
  * bodies are of a layout that it does not know. */
 START_TEST(another_program_takes_over)
@@ -160,7 +180,7 @@ START_TEST(passed_sockets_stay)
 END_TEST
 
 static bool
-is_this_version(void *arg)
+is_next_version(void *arg)
 {
 	const struct gateway *g = arg;
 	json_t *reply = gateway_call(g, "GetStatus", NULL);
@@ -168,7 +188,7 @@ is_this_version(void *arg)
 	    json_string_value(json_object_get(json_object_get(reply,
 						  "parameters"),
 		"version"));
-	bool is = version != NULL && strcmp(version, SRVD_VERSION) == 0;
+	bool is = version != NULL && strcmp(version, UPGRADE_NEXT) == 0;
 
 	json_decref(reply);
 	return is;
@@ -197,13 +217,13 @@ START_TEST(who_asked_stays_a_client)
 	json_decref(reply);
 	ck_assert_int_eq(client_send(&client, two, sizeof two), 0);
 	upgrade_expect_reply(client_hear(&client, UPGRADE_TIMEOUT_MS),
-	    UPGRADE_NEXT, UPGRADE_NEXT);
+	    UPGRADE_NEXT, SRVD_VERSION);
 	ck_assert(client_has_ended(&client, 5000));
 	client_close(&client);
 	/* Who has gone is not waited for. */
-	upgrade_send(&g, &client, upgrade_this_program());
+	upgrade_send(&g, &client, NEXT_PROGRAM);
 	client_close(&client);
-	ck_assert(e2e_wait(is_this_version, &g, UPGRADE_TIMEOUT_MS));
+	ck_assert(e2e_wait(is_next_version, &g, UPGRADE_TIMEOUT_MS));
 	gateway_stop(&g);
 }
 END_TEST
@@ -300,7 +320,8 @@ START_TEST(a_stop_at_any_moment_is_a_stop)
 }
 END_TEST
 
-E2E_MAIN("upgrade_kept", the_file_may_be_replaced, another_program_takes_over,
+E2E_MAIN("upgrade_kept", the_file_may_be_replaced,
+    without_a_name_it_is_the_file_of_the_start, another_program_takes_over,
     the_configuration_may_have_changed, passed_sockets_stay,
     who_asked_stays_a_client, the_service_manager_is_told,
     one_that_lies_costs_nothing_but_the_master, a_stop_at_any_moment_is_a_stop)
