@@ -24,6 +24,7 @@
 #include "server/master/master.h"
 #include "server/master/outbox.h"
 #include "server/master/rebalance.h"
+#include "server/master/upgrade.h"
 #include "server/state/channel.h"
 #include "server/state/transfer.h"
 
@@ -44,7 +45,9 @@ find_reason(const struct body_ref *ref)
 	if (ref->seat >= ref->master->bodies.count)
 		return "there are fewer workers now";
 	if (ref->is_foreign)
-		return "it belonged to another master";
+		return upgrade_from(ref->master) == NULL
+		    ? "it belonged to another master"
+		    : "it belonged to the program before the upgrade";
 	if (ref->is_lost)
 		return "its holder is gone";
 	if (ref->is_faulted)

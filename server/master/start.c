@@ -161,6 +161,23 @@ start_open(struct master *m, const struct master_options *options, char *why,
 	return rc;
 }
 
+static void
+say_taken_over(const struct master *m, uint32_t bodies)
+{
+	const char *from = upgrade_from(m);
+	unsigned long long connections = board_sum(&m->board,
+	    offsetof(struct board_row, connections), UINT32_MAX);
+
+	if (from != NULL)
+		log_info("took over from the program before the upgrade "
+			 "from=%s bodies=%u connections=%llu",
+		    from, bodies, connections);
+	else
+		log_info("took over from a master that is gone bodies=%u "
+			 "connections=%llu",
+		    bodies, connections);
+}
+
 void
 start_take_over(struct master *m)
 {
@@ -177,11 +194,7 @@ start_take_over(struct master *m)
 		in_use_set_bases(m, t->plan, m->plan);
 	found_remove_files(&t->found);
 	listeners_keep_found(&m->listeners);
-	log_info("took over from a master that is gone bodies=%u "
-		 "connections=%llu",
-	    t->count,
-	    (unsigned long long)board_sum(&m->board,
-		offsetof(struct board_row, connections), UINT32_MAX));
+	say_taken_over(m, t->count);
 	takeover_release(t);
 	m->takeover = NULL;
 }

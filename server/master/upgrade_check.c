@@ -182,6 +182,11 @@ judge_said(struct upgrade_check *check, char name[VERSIONS_NAME_SIZE],
 	size_t length;
 	int rc;
 
+	if (check->length == 0) {
+		(void)snprintf(why, why_size,
+		    "it says nothing, where a srvd says what it speaks");
+		return -EPROTO;
+	}
 	if (strlen(check->said) != check->length)
 		check->said[0] = '\0';
 	rc = versions_judge(check->said, name, why, why_size);

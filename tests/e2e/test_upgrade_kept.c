@@ -69,12 +69,14 @@ START_TEST(the_file_may_be_replaced)
 }
 END_TEST
 
-/* Whatever was named since, it is the file that a restart would begin with. */
+/* Whatever was named since, it is the file that a restart would begin with; and
+ * the log says whom the workers were taken over from. */
 START_TEST(without_a_name_it_is_the_file_of_the_start)
 {
 	struct gateway g;
 	char home[E2E_PATH_SIZE];
 	char other[E2E_PATH_SIZE];
+	char log[16384];
 
 	upgrade_copy(gateway_program(), e2e_path(home, "srvd 1"), 0755);
 	upgrade_copy(NEXT_PROGRAM, e2e_path(other, "other"), 0755);
@@ -85,6 +87,15 @@ START_TEST(without_a_name_it_is_the_file_of_the_start)
 	upgrade_expect_done(&g, NEXT_PROGRAM, UPGRADE_NEXT, UPGRADE_NEXT);
 	upgrade_expect_done(&g, NULL, UPGRADE_NEXT, SRVD_VERSION);
 	upgrade_expect_program(&g, home);
+	proc_read_file(g.log, log, sizeof log);
+	ck_assert_msg(strstr(log,
+			  "took over from the program before the upgrade "
+			  "from=" UPGRADE_NEXT) != NULL &&
+		strstr(log, "belonged to the program before the upgrade") !=
+		    NULL &&
+		strstr(log, "a master that is gone") == NULL &&
+		strstr(log, "another master") == NULL,
+	    "%s", log);
 	gateway_stop(&g);
 }
 END_TEST

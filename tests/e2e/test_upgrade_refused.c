@@ -127,13 +127,13 @@ START_TEST(programs_that_could_not_serve_are_refused)
 	    {"chatters", "more than"},
 	    {"repeats", "not what a srvd says"},
 	    {"complains", "status 5: the moon?[2J; is in the wrong place"},
-	    {"silent", "not what a srvd says"},
+	    {"silent", "/silent: it says nothing"},
 	};
 	struct fixture f;
 
 	fixture_start(&f);
 	upgrade_expect_refused(&f.gateway, "/bin/false", "check",
-	    "ended with status 1");
+	    "/bin/false: it ended with status 1");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		upgrade_expect_refused(&f.gateway,
 		    copy(STRANGE_PROGRAM, rows[i].name, 0755), "check",
