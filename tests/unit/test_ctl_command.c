@@ -130,7 +130,7 @@ START_TEST(status_shows_what_is_wrong_first)
 	ck_assert_ptr_nonnull(strstr(output, "connections 0 of 100"));
 	ck_assert_ptr_nonnull(strstr(output, "up 1.0 GiB"));
 	ck_assert_ptr_nonnull(strstr(output,
-	    "signal SIGSEGV, closed connection 17, "));
+	    "signal SIGSEGV at 0x7f3d5c0010a8, closed connection 17, "));
 	ck_assert_ptr_nonnull(strstr(output, "0.0.0.0:12345  redis\n"));
 	ck_assert_ptr_null(strchr(output, '\033'));
 	ck_assert_ptr_null(strstr(output, " \n"));
