@@ -200,8 +200,11 @@ count_live(const struct body_ref *ref)
 }
 
 static void
-say_stall(const struct body_ref *ref, const struct body_ref *taker)
+say_stall(const struct body_ref *ref)
 {
+	const struct body_ref *taker =
+	    ref->give.other == NULL ? find_taker(ref) : ref->give.other;
+
 	log_warn("worker %u's connections have not been handed over for %u s, "
 		 "and go on where they are: srvctl status tells what the "
 		 "workers are short of, srvctl connections which are still "
@@ -223,7 +226,7 @@ look_whether_it_stalls(struct body_ref *ref)
 		stall->left = left;
 		stall->since_ms = now;
 	} else if (!stall->is_said && now - stall->since_ms >= STALL_MS) {
-		say_stall(ref, find_taker(ref));
+		say_stall(ref);
 		stall->is_said = true;
 	}
 }
