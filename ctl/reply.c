@@ -1,12 +1,12 @@
 /*
  * reply - questions to the gateway; see reply.h.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "ctl/refusal.h"
 #include "ctl/reply.h"
@@ -63,30 +63,48 @@ socket_print(const struct command *command)
 	fputs(": ", stderr);
 }
 
-/* A master leaves this directory behind if it dies, for the next one. */
 static bool
-has_bodies(const char *socket)
+has_entry(DIR *dir)
+{
+	const struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.')
+			return true;
+	}
+	return false;
+}
+
+/* A master that dies leaves a directory behind, with an entry for each worker
+ * that waits for the next one.  Its user alone may look. */
+static const char *
+away_hint(const char *socket)
 {
 	char path[PATH_MAX];
-	struct stat st;
 	int length = snprintf(path, sizeof(path), "%s.bodies", socket);
+	DIR *dir =
+	    length > 0 && (size_t)length < sizeof(path) ? opendir(path) : NULL;
+	bool is_hidden = dir == NULL && errno == EACCES;
+	bool has_door = dir != NULL && has_entry(dir);
 
-	return length > 0 && (size_t)length < sizeof(path) &&
-	    stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	if (dir != NULL)
+		(void)closedir(dir);
+	if (has_door)
+		return " (the master is away: workers go on without it, and "
+		       "srvd takes them over when it is started)";
+	if (is_hidden)
+		return " (the master is away: if workers go on without it, "
+		       "srvd takes them over when it is started)";
+	return " (is srvd running? --socket or $SRVD_SOCKET name another one)";
 }
 
 static enum ctl_exit
 unreached(const struct command *command, int error)
 {
-	bool is_away = error == -ENOENT || error == -ECONNREFUSED;
 	const char *hint = "";
 
-	if (is_away && has_bodies(command->socket))
-		hint = " (the master is away: workers go on without it, and "
-		       "srvd takes them over when it is started)";
-	else if (is_away)
-		hint = " (is srvd running? --socket or $SRVD_SOCKET name "
-		       "another one)";
+	if (error == -ENOENT || error == -ECONNREFUSED)
+		hint = away_hint(command->socket);
 	else if (error == -EACCES || error == -EPERM)
 		hint = " (root and the group of the socket may connect)";
 	fputs("srvctl: no gateway reached at ", stderr);

@@ -222,10 +222,10 @@ doors_close(struct doors *doors, bool is_over)
 {
 	if (!doors->is_open)
 		return;
-	if (is_over) {
+	if (is_over)
 		doors_remove_all(doors);
-		(void)rmdir(doors->path);
-	}
+	/* It stays where there are doors in it. */
+	(void)rmdir(doors->path);
 	close(doors->dir_fd);
 	doors->is_open = false;
 }

@@ -30,7 +30,7 @@ struct doors {
  * sentence in why. */
 must_check int doors_open(struct doors *doors, const char *control_path,
     char *why, size_t why_size);
-/* is_over: no body is left, and so goes the directory. */
+/* is_over: no body is left.  Without a door the directory goes, too. */
 void doors_close(struct doors *doors, bool is_over);
 
 /* A listening socket for the body of row, or -errno. */

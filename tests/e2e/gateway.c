@@ -330,6 +330,18 @@ gateway_kill(struct gateway *g)
 }
 
 void
+gateway_expect_no_files(const struct gateway *g)
+{
+	char bodies[E2E_PATH_SIZE + 8];
+
+	snprintf(bodies, sizeof bodies, "%s.bodies", g->control);
+	ck_assert_msg(access(g->control, F_OK) != 0 && errno == ENOENT,
+	    "%s is still there", g->control);
+	ck_assert_msg(access(bodies, F_OK) != 0 && errno == ENOENT,
+	    "%s is still there", bodies);
+}
+
+void
 gateway_expect_ended(struct gateway *g, int timeout_ms)
 {
 	int status = proc_wait(g->pid, timeout_ms);
@@ -345,8 +357,7 @@ gateway_expect_ended(struct gateway *g, int timeout_ms)
 		    "srvd ended before its process %d (%s)", (int)g->family[i],
 		    name);
 	}
-	ck_assert_msg(access(g->control, F_OK) != 0 && errno == ENOENT,
-	    "%s is still there", g->control);
+	gateway_expect_no_files(g);
 }
 
 void

@@ -66,6 +66,8 @@ void gateway_signal(struct gateway *g, int signal);
 void gateway_kill(struct gateway *g);
 /* It ends within timeout_ms with status 0, nothing is left of it. */
 void gateway_expect_ended(struct gateway *g, int timeout_ms);
+/* Neither the control socket is there nor the directory of the doors. */
+void gateway_expect_no_files(const struct gateway *g);
 /* Stop at once, and the above. */
 void gateway_stop(struct gateway *g);
 

@@ -158,7 +158,7 @@ START_TEST(port_in_use)
 	expect_run(1, "-d", "-f", g.config);
 	expect_said(bound);
 	expect_said("in use");
-	ck_assert_int_ne(access(g.control, F_OK), 0);
+	gateway_expect_no_files(&g);
 	close(fd);
 }
 END_TEST

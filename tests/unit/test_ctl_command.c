@@ -108,14 +108,37 @@ END_TEST
 START_TEST(no_master)
 {
 	char bodies[sizeof(socket_path) + 8];
+	char door[sizeof(bodies) + 2];
 
 	make_directory();
 	(void)snprintf(bodies, sizeof(bodies), "%s.bodies", socket_path);
+	(void)snprintf(door, sizeof(door), "%s/0", bodies);
 	ck_assert_int_eq(mkdir(bodies, 0700), 0);
-	wants("status", 3, "the master is away");
+	wants("status", 3, "is srvd running?"); /* it died while it stopped */
+	ck_assert_int_eq(mknod(door, S_IFSOCK | 0600, 0), 0);
+	wants("status", 3, "the master is away: workers go on");
+	ck_assert_int_eq(unlink(door), 0);
 	ck_assert_int_eq(rmdir(bodies), 0);
 	wants("status", 3, "is srvd running?");
 	ck_assert_ptr_null(strstr(output, "is away"));
+	ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
+/* Whether there is a worker is hidden from all but the master's user. */
+START_TEST(no_master_to_be_seen)
+{
+	char bodies[sizeof(socket_path) + 8];
+
+	if (geteuid() != 0)
+		return; /* as whom else? */
+	make_directory();
+	(void)snprintf(bodies, sizeof(bodies), "%s.bodies", socket_path);
+	ck_assert_int_eq(mkdir(bodies, 0700), 0);
+	ck_assert_int_eq(seteuid(65534), 0);
+	wants("status", 3, "the master is away: if workers go on");
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(rmdir(bodies), 0);
 	ck_assert_int_eq(rmdir(directory), 0);
 }
 END_TEST
@@ -311,7 +334,7 @@ START_TEST(a_stream_is_printed_answer_by_answer)
 }
 END_TEST
 
-UNIT_MAIN("ctl_command", usage, no_gateway, no_master,
+UNIT_MAIN("ctl_command", usage, no_gateway, no_master, no_master_to_be_seen,
     status_shows_what_is_wrong_first, json_is_one_object_a_line,
     call_takes_short_and_full_names, what_is_no_gateway_is_recognised,
     an_answer_without_end_is_given_up, a_stream_is_printed_answer_by_answer)
