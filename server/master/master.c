@@ -330,7 +330,7 @@ serve(struct master *m)
 	rc = bodies_start(m, m->plan->workers);
 	log_info("srvd %s serves services=%u workers=%u max_connections=%u "
 		 "config=%s",
-	    SRVD_VERSION, m->plan->services.count, m->plan->workers,
+	    SRVD_VERSION, plan_active_services(m->plan), m->plan->workers,
 	    m->plan->max_connections,
 	    plan_string(m->plan, m->plan->config_path));
 	if (rc == 0)

@@ -58,16 +58,6 @@ struct notify {
 /* The line about the state */
 
 static uint64_t
-count_services(const struct plan *plan)
-{
-	uint64_t count = 0;
-
-	for (uint32_t i = 0; i < plan->services.count; i++)
-		count += plan_service(plan, i)->state == ROW_ACTIVE;
-	return count;
-}
-
-static uint64_t
 count_connections(const struct master *m)
 {
 	uint64_t count = 0;
@@ -98,7 +88,7 @@ plural(uint64_t count)
 static void
 describe_serving(const struct master *m, char *text, size_t size)
 {
-	uint64_t services = count_services(m->plan);
+	uint64_t services = plan_active_services(m->plan);
 	uint64_t connections = count_connections(m);
 	uint32_t running = count_running(m);
 	char some[32] = "";

@@ -49,6 +49,16 @@ plan_backend(const struct plan *plan, uint32_t i)
 	return row(plan, &plan->backends, i, sizeof(struct plan_backend));
 }
 
+uint32_t
+plan_active_services(const struct plan *plan)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < plan->services.count; i++)
+		count += plan_service(plan, i)->state == ROW_ACTIVE;
+	return count;
+}
+
 const char *
 plan_string(const struct plan *plan, uint32_t string)
 {

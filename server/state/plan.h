@@ -212,5 +212,7 @@ const struct plan_service *plan_service(const struct plan *plan, uint32_t i);
 const struct plan_listener *plan_listener(const struct plan *plan, uint32_t i);
 const struct plan_backend *plan_backend(const struct plan *plan, uint32_t i);
 const char *plan_string(const struct plan *plan, uint32_t string);
+/* Services that the configuration has. */
+uint32_t plan_active_services(const struct plan *plan);
 
 #endif

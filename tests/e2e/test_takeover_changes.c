@@ -18,6 +18,7 @@
 #include "net.h"
 #include "proc.h"
 #include "reloads.h"
+#include "shortages.h"
 #include "takeovers.h"
 
 #define WORKERS 2
@@ -86,6 +87,8 @@ START_TEST(removed_service_is_removed)
 	takeovers_expect_gone(&f);
 	ck_assert_int_eq(recv(closed, &byte, 1, 0), 0);
 	gateway_expect_number(&f.gateway, "totals/connections", 1);
+	/* Two services, whatever rows the connections of others still use. */
+	ck_assert_uint_eq(shortage_lines(&f.gateway, "serves services=2 "), 2);
 	net_say(kept, "after");
 	net_hear(kept, "after");
 	close(kept);
