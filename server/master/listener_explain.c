@@ -118,6 +118,35 @@ describe_missing(const struct listener_failure *failure, const char *name,
 	}
 }
 
+/* Another process: what can be done about it, and with the least loss. */
+static void
+describe_process(pid_t pid, const char *name, char *hint)
+{
+	pid_t master;
+
+	switch (port_owner_srvd(pid, &master)) {
+	case PORT_SERVED:
+		(void)snprintf(hint, HINT_SIZE,
+		    "; it is held by the srvd whose master is process %d: stop "
+		    "that one first, with its srvctl stop",
+		    (int)master);
+		break;
+	case PORT_ORPHAN:
+		(void)snprintf(hint, HINT_SIZE,
+		    "; it is held by %s (process %d), which goes on after the "
+		    "death of its master: a srvd with the same control { path } "
+		    "takes it over, and can be stopped then; what ends it with "
+		    "all connections is SIGKILL, its holders first, then its "
+		    "workers",
+		    name, (int)pid);
+		break;
+	case PORT_STRANGER:
+		(void)snprintf(hint, HINT_SIZE,
+		    "; it is held by %s (process %d)", name, (int)pid);
+		break;
+	}
+}
+
 static void
 describe_owner(const struct listener_failure *failure, char *hint)
 {
@@ -132,15 +161,8 @@ describe_owner(const struct listener_failure *failure, char *hint)
 	if (pid == getpid())
 		(void)snprintf(hint, HINT_SIZE,
 		    "; another socket of this process has it");
-	else if (pid != 0 && strncmp(name, "srvd: ", strlen("srvd: ")) == 0)
-		(void)snprintf(hint, HINT_SIZE,
-		    "; it is held by %s (process %d), of a srvd that runs or "
-		    "whose master was killed: then end its holders first, "
-		    "and its workers, with SIGKILL",
-		    name, pid);
 	else if (pid != 0)
-		(void)snprintf(hint, HINT_SIZE,
-		    "; it is held by %s (process %d)", name, pid);
+		describe_process(pid, name, hint);
 	else if (uid != PORT_OWNER_UNKNOWN)
 		(void)snprintf(hint, HINT_SIZE,
 		    "; it is held by a process of the user with the number %u",

@@ -121,21 +121,30 @@ has_socket(const char *pid, unsigned long inode)
 	return found;
 }
 
+/* What /proc/PID/status says of it behind this word, without spaces before it;
+ * nothing if there is no such process. */
 static void
-name_process(const char *pid, char *text, size_t size)
+read_status(pid_t pid, const char *word, char *text, size_t size)
 {
 	char path[64];
-	char name[64] = "";
+	char line[128];
+	size_t length = strlen(word);
 	FILE *file;
 
-	(void)snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
+	text[0] = '\0';
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	file = fopen(path, "re");
-	if (file != NULL) {
-		if (fgets(name, sizeof(name), file) != NULL)
-			name[strcspn(name, "\n")] = '\0';
-		(void)fclose(file);
+	if (file == NULL)
+		return;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (strncmp(line, word, length) != 0)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		(void)snprintf(text, size, "%s",
+		    line + length + strspn(line + length, " \t"));
+		break;
 	}
-	(void)snprintf(text, size, "%s", name);
+	(void)fclose(file);
 }
 
 pid_t
@@ -163,9 +172,33 @@ port_owner(const struct addr *addr, char *text, size_t size, uid_t *uid)
 		if (isdigit((unsigned char)entry->d_name[0]) &&
 		    has_socket(entry->d_name, inode))
 			owner = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (owner != 0)
-			name_process(entry->d_name, text, size);
 	}
 	(void)closedir(dir);
+	if (owner != 0)
+		read_status(owner, "Name:", text, size);
 	return owner;
+}
+
+/* A worker's parent is its holder, and that one's is the master. */
+enum port_srvd
+port_owner_srvd(pid_t pid, pid_t *master)
+{
+	enum port_srvd found = PORT_STRANGER;
+	char name[64];
+	char parent[16];
+
+	*master = 0;
+	for (int i = 0; i < 3 && pid > 0; i++) {
+		read_status(pid, "Name:", name, sizeof(name));
+		if (strncmp(name, "srvd: ", strlen("srvd: ")) != 0)
+			break;
+		found = PORT_ORPHAN;
+		if (strcmp(name, "srvd: master") == 0) {
+			*master = pid;
+			return PORT_SERVED;
+		}
+		read_status(pid, "PPid:", parent, sizeof(parent));
+		pid = (pid_t)strtol(parent, NULL, 10);
+	}
+	return found;
 }

@@ -21,4 +21,12 @@
  */
 pid_t port_owner(const struct addr *addr, char *text, size_t size, uid_t *uid);
 
+/* A process that has an address. */
+enum port_srvd {
+	PORT_STRANGER, /* of another program */
+	PORT_SERVED,   /* of a srvd, whose master it is or descends from */
+	PORT_ORPHAN    /* of a srvd without a master */
+};
+enum port_srvd port_owner_srvd(pid_t pid, pid_t *master);
+
 #endif

@@ -166,6 +166,52 @@ START_TEST(strangers_are_turned_away)
 }
 END_TEST
 
+/* A gateway with a control socket of its own that wants an address of f's: it
+ * does not start, and these words say why. */
+static void
+expect_address_is_taken(const struct takeovers *f, const char *words)
+{
+	struct gateway other;
+	unsigned before;
+
+	gateway_init(&other);
+	e2e_path(other.config, "other.conf");
+	e2e_path(other.control, "other.sock");
+	e2e_path(other.log, "other.log");
+	gateway_configure(&other,
+	    "service other {\n	listen = {\"%s\"}\n"
+	    "	backend b { address = builtin:echo }\n}\n",
+	    f->address[0]);
+	before = shortage_lines(&other, words);
+	gateway_begin(&other);
+	ck_assert_int_eq(proc_wait(other.pid, GATEWAY_TIMEOUT_MS), 1);
+	ck_assert_uint_eq(shortage_lines(&other, words), before + 1);
+	gateway_expect_no_files(&other);
+}
+
+/* Whose address it is, and what loses nothing. */
+START_TEST(taken_address_is_explained)
+{
+	struct takeovers f;
+	char words[64];
+
+	if (geteuid() != 0) {
+		e2e_skip("only root sees whose sockets they are");
+		return;
+	}
+	takeovers_start(&f, "");
+	takeovers_add_traffic(&f);
+	snprintf(words, sizeof words, "whose master is process %d: stop",
+	    (int)f.gateway.pid);
+	expect_address_is_taken(&f, words);
+	gateway_kill(&f.gateway);
+	expect_address_is_taken(&f,
+	    "goes on after the death of its master: a srvd with the same");
+	takeovers_succeed(&f);
+	takeovers_finish(&f);
+}
+END_TEST
+
 static bool
 answers(void *arg)
 {
@@ -219,4 +265,5 @@ END_TEST
 
 E2E_MAIN("takeover_changes", changed_configuration_is_followed,
     removed_service_is_removed, living_master_is_not_succeeded,
-    strangers_are_turned_away, workers_without_descriptors_are_taken_over)
+    strangers_are_turned_away, taken_address_is_explained,
+    workers_without_descriptors_are_taken_over)
