@@ -3,6 +3,7 @@
  * system call.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -276,6 +277,59 @@ closed_by_call(struct points *p, enum pair_side client, enum pair_side backend)
 	return 1;
 }
 
+/* A Unix-domain peer that closes with bytes unread: its error is told once. */
+
+struct told {
+	struct points points;
+	bool is_client;   /* or the backend */
+	unsigned orderly; /* ends, of all that were to be resets */
+};
+
+/* It has said its last when the worker is first watched. */
+static void
+open_unread(struct told *t, int *from, int *to)
+{
+	struct pair pair =
+	    points_open(&t->points, t->is_client ? SIDE_UNIX : SIDE_TCP,
+		t->is_client ? SIDE_TCP : SIDE_UNIX);
+
+	*from = t->is_client ? pair.client : pair.server;
+	*to = t->is_client ? pair.server : pair.client;
+	net_say(*to, "never read");
+	ck_assert(!net_is_silent(*from, NET_TIMEOUT_MS));
+	net_say(*from, "last words");
+}
+
+static struct points_trial
+try_unread(void *arg, unsigned point)
+{
+	struct told *t = arg;
+	struct points *p = &t->points;
+	pid_t worker = gateway_worker(&p->gateway, 0);
+	struct points_trial trial;
+	struct killer killer;
+	enum net_end end;
+	int from;
+	int to;
+
+	open_unread(t, &from, &to);
+	p->made++;
+	killer_arm(&killer, worker, point);
+	close(from);
+	net_hear(to, "last words");
+	end = net_end_within(to, NET_TIMEOUT_MS);
+	close(to);
+	trial.has_killed = killer_disarm(&killer);
+	trial.seen = killer.seen;
+	ck_assert_int_ne(end, NET_OPEN);
+	ck_assert(end == NET_RESET || trial.has_killed);
+	t->orderly += end == NET_CLOSED;
+	if (trial.has_killed)
+		gateway_expect_successor(&p->gateway, 0, worker);
+	points_expect_sound(p);
+	return trial;
+}
+
 /* Tests */
 
 static void
@@ -320,6 +374,28 @@ OF_TCP(retry)
 OF_TCP(refused)
 OF_TCP(closed_by_call)
 
+/* Who dies right after it was told takes the reset along: an end is passed on,
+ * and what came before it. */
+START_TEST(test_unix_reset)
+{
+	struct told t = {.orderly = 0};
+
+	if (!killer_can_trace())
+		return;
+	points_start(&t.points);
+	for (unsigned i = 0; i < 2; i++) {
+		t.is_client = i == 1;
+		t.orderly = 0;
+		(void)points_try_all(t.is_client ? "a Unix client resets"
+						 : "a Unix backend resets",
+		    try_unread, &t, UINT_MAX, 0);
+		ck_assert_uint_gt(t.orderly, 0);
+	}
+	points_stop(&t.points);
+}
+END_TEST
+
 E2E_MAIN("crash.relay", test_request, test_bulk, test_client_ends_first,
     test_backend_ends_first, test_client_resets, test_backend_resets,
-    test_urgent, test_echo, test_retry, test_refused, test_closed_by_call)
+    test_urgent, test_echo, test_retry, test_refused, test_closed_by_call,
+    test_unix_reset)

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #include "pair.h"
 #include "points.h"
 #include "proc.h"
+#include "shortages.h"
 
 #define QUICK_STOPS 16U
 #define SLOW        4 /* the pipes that a worker makes beforehand */
@@ -216,6 +218,42 @@ try_pipes(void *arg, unsigned point)
 	return trial;
 }
 
+/* The same, and nothing but one death: it is told once. */
+START_TEST(pipes_are_told_once)
+{
+	struct shortage s;
+	struct pair pair;
+	pid_t old;
+
+	if (!killer_can_trace())
+		return;
+	begin(&s);
+	pair = open_pair(s.address, s.listen_fd);
+	open_slow(&s);
+	ck_assert(!shortage_is_shown(&s.gateway, 0, "pipes"));
+	leave_numbers(&s, 0);
+	net_say(pair.client, "is there a pipe?");
+	shortage_expect(&s.gateway, 0, "pipes", true);
+	old = gateway_signal_worker(&s.gateway, 0, SIGKILL);
+	gateway_expect_successor(&s.gateway, 0, old);
+	ck_assert(net_is_silent(pair.server, 20));
+	shortage_expect(&s.gateway, 0, "pipes", true);
+	shortage_expect_said_once(&s.gateway, "out of pipes: bytes wait");
+	read_slow(&s, 0);
+	net_hear(pair.server, "is there a pipe?");
+	shortage_expect(&s.gateway, 0, "pipes", false);
+	shortage_expect_said_once(&s.gateway, "no longer out of pipes");
+	shortage_expect_said_once(&s.gateway, "out of pipes: bytes wait");
+	pair_close(&pair);
+	for (int i = 0; i < SLOW; i++) {
+		if (i > 0)
+			read_slow(&s, i);
+		pair_close(&s.slow[i]);
+	}
+	finish(&s);
+}
+END_TEST
+
 /* A client is accepted, and no socket can be had for its backend until
  * another connection ends. */
 static struct points_trial
@@ -268,4 +306,4 @@ START_TEST(dials)
 }
 END_TEST
 
-E2E_MAIN("crash.shortage", pipes, dials)
+E2E_MAIN("crash.shortage", pipes, pipes_are_told_once, dials)

@@ -16,7 +16,8 @@
 #include "net.h"
 #include "proc.h"
 
-#define FEW         3 /* max_connections of the service of that name */
+#define FEW         3  /* max_connections of the service of that name */
+#define OPEN        10 /* connections of the load at a time */
 #define ROUNDS      20
 #define MAX_PROCS   64
 #define SETTLE_MS   5000
@@ -97,11 +98,11 @@ kill_process(pid_t pid, int signal)
 }
 
 static void
-open_few(const struct gateway *g, int clients[FEW])
+open_clients(const struct gateway *g, const char *service, int clients[FEW])
 {
 	char address[ADDR_TEXT_SIZE];
 
-	gateway_address(g, "few", 0, address);
+	gateway_address(g, service, 0, address);
 	for (int i = 0; i < FEW; i++) {
 		clients[i] = net_connect(address);
 		net_say(clients[i], "question");
@@ -139,6 +140,8 @@ START_TEST(lost_holder_then_worker)
 	struct load *load = load_new();
 	char address[ADDR_TEXT_SIZE];
 	int clients[FEW];
+	int others[FEW];
+	pid_t lost;
 
 	load_listen(load, "127.0.0.1:0", address);
 	gateway_init(&g);
@@ -148,15 +151,22 @@ START_TEST(lost_holder_then_worker)
 	    "	backend b { address = \"%s\" }\n}\n"
 	    "service few {\n	listen = {\"127.0.0.1:0\"}\n"
 	    "	max_connections = %d\n"
+	    "	backend b { address = builtin:echo }\n}\n"
+	    "service others {\n	listen = {\"127.0.0.1:0\"}\n"
 	    "	backend b { address = builtin:echo }\n}\n",
 	    address, FEW);
-	load_add(load, gateway_address(&g, "s", 0, address), &spec, 10, 0);
-	open_few(&g, clients);
+	load_add(load, gateway_address(&g, "s", 0, address), &spec, OPEN, 0);
+	open_clients(&g, "few", clients);
 	load_run(load, 100);
-	kill_process(lose_holder(&g, load), SIGKILL);
+	lost = lose_holder(&g, load);
+	open_clients(&g, "others", others); /* of the fresh one */
+	kill_process(lost, SIGKILL);
 	for (int i = 0; i < FEW; i++) {
 		ck_assert_int_ne(net_end_within(clients[i], 2000), NET_OPEN);
 		close(clients[i]);
+		net_say(others[i], "here");
+		net_hear(others[i], "here");
+		close(others[i]);
 	}
 	ck_assert(e2e_wait(has_one_body, &g, SETTLE_MS));
 	expect_no_zombie(&g);
@@ -164,10 +174,11 @@ START_TEST(lost_holder_then_worker)
 	load_stop_opening(load);
 	load_finish(load, 10000);
 	ck_assert_uint_eq(load_counts(load)->wrong, 0);
+	ck_assert_uint_le(load_counts(load)->lost, OPEN);
 	gateway_expect_number(&g, "totals/connections", 0);
 	gateway_expect_number(&g, "services/few/connections", 0);
 	gateway_expect_number(&g, "services/s/backends/b/connections", 0);
-	open_few(&g, clients); /* all of them at once */
+	open_clients(&g, "few", clients); /* all of them at once */
 	gateway_expect_number(&g, "services/few/connections", FEW);
 	for (int i = 0; i < FEW; i++)
 		close(clients[i]);

@@ -40,25 +40,38 @@ START_TEST(master_killed_under_traffic)
 }
 END_TEST
 
+/* No streams, but a service that answers. */
+static void
+start_with_echo(struct takeovers *f, char address[ADDR_TEXT_SIZE])
+{
+	takeovers_start(f, "");
+	takeovers_configure(f,
+	    "service echo {\n	listen = \"127.0.0.1:0\"\n"
+	    "	backend b { address = builtin:echo }\n}\n");
+	reload_expect_done(&f->gateway);
+	gateway_address(&f->gateway, "echo", 0, address);
+}
+
+static int
+open_echo(const char *address)
+{
+	int fd = net_connect(address);
+
+	net_say(fd, "before");
+	net_hear(fd, "before");
+	return fd;
+}
+
 /* Connections that have nothing to say, or wait for their end. */
 START_TEST(idle_ones_are_there_afterwards)
 {
 	struct takeovers f;
+	char address[ADDR_TEXT_SIZE];
 	int fds[40];
 
-	takeovers_start(&f, "");
-	takeovers_configure(&f,
-	    "service echo {\n	listen = \"127.0.0.1:0\"\n"
-	    "	backend b { address = builtin:echo }\n}\n");
-	reload_expect_done(&f.gateway);
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		char address[ADDR_TEXT_SIZE];
-
-		fds[i] = net_connect(gateway_address(&f.gateway, "echo", 0,
-		    address));
-		net_say(fds[i], "before");
-		net_hear(fds[i], "before");
-	}
+	start_with_echo(&f, address);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = open_echo(address);
 	gateway_kill(&f.gateway);
 	net_say(fds[0], "alone");
 	net_hear(fds[0], "alone");
@@ -122,17 +135,9 @@ START_TEST(lost_workers_are_taken_over)
 	char address[ADDR_TEXT_SIZE];
 	int fds[20];
 
-	takeovers_start(&f, "");
-	takeovers_configure(&f,
-	    "service echo {\n	listen = \"127.0.0.1:0\"\n"
-	    "	backend b { address = builtin:echo }\n}\n");
-	reload_expect_done(&f.gateway);
-	gateway_address(&f.gateway, "echo", 0, address);
-	for (size_t i = 0; i < ARRAY_LEN(fds) / 2; i++) {
-		fds[i] = net_connect(address);
-		net_say(fds[i], "before");
-		net_hear(fds[i], "before");
-	}
+	start_with_echo(&f, address);
+	for (size_t i = 0; i < ARRAY_LEN(fds) / 2; i++)
+		fds[i] = open_echo(address);
 	gateway_kill(&f.gateway);
 	(void)signal_one(&f, "srvd: holder 0", SIGKILL);
 	(void)signal_one(&f, "srvd: holder 1", SIGKILL);
@@ -142,6 +147,47 @@ START_TEST(lost_workers_are_taken_over)
 		net_say(fds[i], "alone");
 		net_hear(fds[i], "alone");
 	}
+	takeovers_succeed(&f);
+	takeovers_expect_gone(&f);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		net_say(fds[i], "after");
+		net_hear(fds[i], "after");
+		close(fds[i]);
+	}
+	gateway_expect_number(&f.gateway, "totals/connections", 0);
+	load_free(f.load);
+	gateway_stop(&f.gateway);
+}
+END_TEST
+
+/* Who is succeeded by nobody takes its connections along, and no others. */
+START_TEST(lost_worker_dies)
+{
+	struct takeovers f;
+	char address[ADDR_TEXT_SIZE];
+	int fds[20];
+	int64_t ended = 0;
+	int64_t expected;
+	pid_t worker;
+
+	start_with_echo(&f, address);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = open_echo(address);
+	expected = gateway_number(&f.gateway, "workers/0/connections");
+	gateway_kill(&f.gateway);
+	(void)signal_one(&f, "srvd: holder 0", SIGKILL);
+	(void)signal_one(&f, "srvd: holder 1", SIGKILL);
+	worker = signal_one(&f, "srvd: worker 0", SIGKILL);
+	while (proc_is_alive(worker))
+		e2e_pause(1);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		if (net_is_silent(fds[i], 10))
+			continue;
+		ended++;
+		close(fds[i]);
+		fds[i] = open_echo(address);
+	}
+	ck_assert_int_eq(ended, expected);
 	takeovers_succeed(&f);
 	takeovers_expect_gone(&f);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
@@ -247,6 +293,6 @@ END_TEST
 
 E2E_MAIN("takeover", master_killed_under_traffic,
     idle_ones_are_there_afterwards, workers_killed_as_well,
-    lost_workers_are_taken_over, hung_workers_are_waited_for,
+    lost_workers_are_taken_over, lost_worker_dies, hung_workers_are_waited_for,
     broken_configuration, killed_while_taking_over,
     stop_ends_what_was_taken_over)
