@@ -99,6 +99,14 @@ e2e_skip(const char *format, ...)
 	verdict->skipped++;
 }
 
+/* For Check this is a test that has ended well; it asks for no time then. */
+void
+e2e_pass(void)
+{
+	verdict->passed = true;
+	exit(EXIT_SUCCESS);
+}
+
 /* splitmix64 of the number of an 8-byte word. */
 static uint64_t
 bytes_word(uint64_t seed, uint64_t number)

@@ -235,6 +235,7 @@ START_TEST(soak)
 	expect_nothing_left(&s);
 	load_free(s.load);
 	gateway_stop(&s.gateway);
+	e2e_pass();
 }
 END_TEST
 
