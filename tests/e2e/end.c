@@ -26,12 +26,6 @@
 static uint8_t chunk[CHUNK];
 static uint8_t wanted[CHUNK];
 
-static const struct load_spec *
-end_spec(const struct end *end)
-{
-	return &end->stream->group->spec;
-}
-
 void
 end_close(struct end *end)
 {
@@ -71,65 +65,6 @@ end_fail(struct end *end, enum verdict verdict, const char *format, ...)
 		end_close(end);
 }
 
-/* How many bytes the end sends in all, and how many it may receive. */
-static uint64_t
-end_send_total(const struct end *end)
-{
-	return end->client ? end_spec(end)->up : end_spec(end)->down;
-}
-
-static uint64_t
-end_receive_total(const struct end *end)
-{
-	return end->client ? end_spec(end)->down : end_spec(end)->up;
-}
-
-/* How far the end may have sent by now. */
-static uint64_t
-end_send_limit(const struct end *end)
-{
-	const struct load_spec *spec = end_spec(end);
-	uint64_t total = end_send_total(end);
-	uint64_t answered;
-
-	switch (spec->shape) {
-	case LOAD_PINGPONG:
-		answered =
-		    end->received / spec->message + (end->client ? 1 : 0);
-		return answered * spec->message < total
-		    ? answered * spec->message
-		    : total;
-	case LOAD_UP_FIRST:
-		return end->client || end->eof ? total : 0;
-	case LOAD_DOWN_FIRST:
-		if (end->client && !end->eof)
-			return LOAD_HEADER;
-		return total;
-	case LOAD_BOTH:
-		break;
-	}
-	return total;
-}
-
-static bool
-end_may_finish(const struct end *end)
-{
-	if (end->held || end->sent < end_send_total(end))
-		return false;
-	switch (end_spec(end)->shape) {
-	case LOAD_PINGPONG: /* the client ends first, after the last answer */
-		return end->client ? end->received == end_receive_total(end)
-				   : end->eof;
-	case LOAD_UP_FIRST:
-		return end->client || end->eof;
-	case LOAD_DOWN_FIRST:
-		return !end->client || end->eof;
-	case LOAD_BOTH:
-		break;
-	}
-	return true;
-}
-
 static uint32_t
 end_wanted_events(const struct end *end)
 {
@@ -139,9 +74,10 @@ end_wanted_events(const struct end *end)
 		return end->wake_ms == 0 ? EPOLLOUT : 0;
 	if (!end->eof && !end->held && end->wake_ms == 0)
 		events |= EPOLLIN;
-	if (end->stream != NULL &&
-	    (end->sent < end_send_limit(end) ||
-		(!end->fin_sent && end_may_finish(end))))
+	if (end->stream == NULL || end_rests(end))
+		return events;
+	if (end->sent < end_send_limit(end) || end_may_reset(end) ||
+	    (!end->fin_sent && end_may_finish(end)))
 		events |= EPOLLOUT;
 	return events;
 }
@@ -179,14 +115,20 @@ end_send_piece(struct end *end, uint64_t limit)
 {
 	uint32_t max = end_spec(end)->write_max;
 	size_t length = limit - end->sent < CHUNK ? limit - end->sent : CHUNK;
+	int flags = MSG_NOSIGNAL;
 	ssize_t n;
 
 	if (max != 0 && length > max)
 		length = max;
+	length = end_piece(end, length, &flags);
 	stream_bytes(end->stream, end->client, end->sent, chunk, length);
-	n = send(end->fd, chunk, length, MSG_NOSIGNAL);
+	n = send(end->fd, chunk, length, flags);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
+	if (n < 0 && end_is_excused(end)) {
+		end->told = true;
+		return 0;
+	}
 	if (n < 0) {
 		end_fail(end, VERDICT_LOST, "send: %s", strerror(errno));
 		return -1;
@@ -197,23 +139,36 @@ end_send_piece(struct end *end, uint64_t limit)
 
 /* false: the end is gone. */
 static bool
+end_send_fin(struct end *end)
+{
+	end->fin_sent = true;
+	if (shutdown(end->fd, SHUT_WR) == 0 || end_is_excused(end))
+		return true;
+	end_fail(end, VERDICT_LOST, "shutdown: %s", strerror(errno));
+	return false;
+}
+
+/* false: the end is gone. */
+static bool
 end_write(struct end *end)
 {
 	uint64_t limit = end_send_limit(end);
+	uint64_t before = end->sent;
 	ssize_t n = 1;
 
 	for (int i = 0; i < CALLS_MAX && n > 0 && end->sent < limit; i++)
 		n = end_send_piece(end, limit);
 	if (n < 0)
 		return false;
-	if (!end->fin_sent && end_may_finish(end)) {
-		end->fin_sent = true;
-		if (shutdown(end->fd, SHUT_WR) != 0) {
-			end_fail(end, VERDICT_LOST, "shutdown: %s",
-			    strerror(errno));
-			return false;
-		}
+	if (end_may_reset(end)) {
+		end_reset(end);
+		return false;
 	}
+	if (end->sent > before && end->sent < end_send_total(end) &&
+	    end->wake_ms == 0 && end_spec(end)->write_pause_ms != 0)
+		end_pause(end, end_spec(end)->write_pause_ms);
+	if (!end->fin_sent && end_may_finish(end))
+		return end_send_fin(end);
 	return true;
 }
 
@@ -232,7 +187,7 @@ end_find_stream(struct end *end)
 		return false;
 	}
 	stream = stream_find(load, header[1]);
-	if (stream == NULL && stream_is_lost(load, header[1])) {
+	if (stream == NULL && stream_is_gone(load, header[1])) {
 		end_close(end);
 		return false;
 	}
@@ -246,6 +201,8 @@ end_find_stream(struct end *end)
 	stream->server_came = true;
 	stream->server = end;
 	end->stream = stream;
+	if (stream->client != NULL && end_may_reset(stream->client))
+		end_reset(stream->client);
 	return true;
 }
 
@@ -280,7 +237,11 @@ end_take_eof(struct end *end)
 		end_close(end);
 		return false;
 	}
-	if (end->received < end_receive_total(end)) {
+	if (end_is_excused(end)) {
+		end_take_break(end, 0);
+		return false;
+	}
+	if (end->received < end_receive_total(end) || end_spec(end)->lasts) {
 		end_fail(end, VERDICT_LOST, "the stream ended too soon");
 		return false;
 	}
@@ -295,7 +256,10 @@ end_take_error(struct end *end, int error)
 		end_close(end);
 		return false;
 	}
-	end_fail(end, VERDICT_LOST, "receive: %s", strerror(error));
+	if (end_is_excused(end))
+		end_take_break(end, error);
+	else
+		end_fail(end, VERDICT_LOST, "receive: %s", strerror(error));
 	return false;
 }
 
@@ -352,11 +316,10 @@ static void
 end_finish(struct end *end)
 {
 	struct stream *stream = end->stream;
-	bool builtin = end_spec(end)->peer != PEER_BACKEND;
 
 	end_close(end);
 	if (stream->client == NULL && stream->server == NULL &&
-	    (builtin || stream->server_came))
+	    (stream->server_came || stream_server_never_comes(stream)))
 		stream_end(stream, VERDICT_DONE);
 }
 
@@ -431,12 +394,16 @@ static struct end *
 end_new(struct load *load, int fd)
 {
 	struct end *end = calloc(1, sizeof *end);
+	socklen_t length = sizeof(int);
+	int domain = AF_UNIX;
 	int one = 1;
 
 	ck_assert_ptr_nonnull(end);
 	end->kind = KIND_END;
 	end->load = load;
 	end->fd = fd;
+	(void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+	end->is_tcp = domain != AF_UNIX;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	LIST_INSERT_HEAD(&load->ends, end, all);
 	return end;
@@ -454,7 +421,7 @@ void
 end_new_client(struct stream *stream)
 {
 	const struct group *group = stream->group;
-	int size = (int)group->spec.receive_buffer;
+	int size = (int)stream->spec.receive_buffer;
 	int fd = socket(group->target.ss_family,
 	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct end *end;
@@ -464,7 +431,7 @@ end_new_client(struct stream *stream)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	end = end_new(stream->load, fd);
 	end->client = true;
-	end->held = group->spec.hold;
+	end->held = stream->spec.hold;
 	end->stream = stream;
 	stream->client = end;
 	end_connect(end);

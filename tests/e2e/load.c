@@ -32,7 +32,7 @@ load_new(void)
 	TAILQ_INIT(&load->graveyard);
 	LIST_INIT(&load->ends);
 	LIST_INIT(&load->streams);
-	LIST_INIT(&load->lost);
+	LIST_INIT(&load->gone);
 	return load;
 }
 
@@ -69,7 +69,7 @@ load_free(struct load *load)
 	for (unsigned i = 0; i < load->listeners_count; i++)
 		close(load->listeners[i].fd);
 	streams_free(LIST_FIRST(&load->streams));
-	streams_free(LIST_FIRST(&load->lost));
+	streams_free(LIST_FIRST(&load->gone));
 	close(load->epoll_fd);
 	free(load);
 }
@@ -97,16 +97,11 @@ load_add(struct load *load, const char *target, const struct load_spec *spec,
 	struct group *group = &load->groups[load->groups_count];
 
 	ck_assert_uint_lt(load->groups_count, LOAD_GROUPS_MAX);
-	ck_assert_uint_ge(spec->up, LOAD_HEADER);
 	load->groups_count++;
 	group->spec = *spec;
 	group->concurrency = concurrency;
 	group->total = total;
 	group->length = net_sockaddr(target, &group->target);
-	if (spec->peer == PEER_ECHO)
-		group->spec.down = spec->up;
-	if (spec->peer == PEER_DISCARD)
-		group->spec.down = 0;
 }
 
 void

@@ -35,6 +35,16 @@ enum load_peer {
 	PEER_DISCARD
 };
 
+enum load_end {
+	LOAD_NEITHER,
+	LOAD_CLIENT,
+	LOAD_SERVER
+};
+
+struct load_spec;
+/* Change what a stream is to be. */
+typedef void load_draw_fn(struct load_spec *spec, void *arg);
+
 struct load_spec {
 	const char *label; /* for messages */
 	enum load_shape shape;
@@ -47,15 +57,28 @@ struct load_spec {
 	uint32_t read_pause_ms;
 	uint32_t receive_buffer; /* of the client's socket; 0: the kernel's */
 	bool hold;               /* clients read nothing until load_release() */
+
+	uint32_t write_pause_ms; /* after some writes; 0: no pauses */
+	uint32_t urgent_each;    /* every so manyth byte from TCP; 0: none is */
+	/* This end resets when it has sent so many bytes.  The other gets all
+	 * that had left before, and then a reset; where one of the two is no
+	 * TCP socket, perhaps an end. */
+	enum load_end resets;
+	uint64_t reset_at;
+	bool lasts; /* no end ends it: it is for load_cut() */
+
+	/* Asked for each stream, with a copy of this; or NULL. */
+	load_draw_fn *draw;
+	void *draw_arg;
 };
 
 struct load_counts {
 	unsigned opened;
 	unsigned running;
-	unsigned done;    /* every byte arrived, both ends ended in order */
-	unsigned lost;    /* ended too soon, or refused */
-	unsigned wrong;   /* a byte too many or another one: never excusable */
-	uint64_t bytes;   /* received, both ends */
+	unsigned done;  /* every byte arrived, both ends ended as they should */
+	unsigned lost;  /* ended too soon, or refused */
+	unsigned wrong; /* a byte too many or another one: never excusable */
+	uint64_t bytes; /* received, both ends */
 	char errors[600]; /* the first ones */
 };
 
@@ -87,6 +110,14 @@ void load_run_bytes(struct load *load, uint64_t bytes);
 void load_finish(struct load *load, int timeout_ms);
 /* Turn until streams with this label are done; others may run on. */
 void load_finish_labelled(struct load *load, const char *label, int timeout_ms);
+
+/*
+ * The gateway is about to be told to close all streams with this label: they
+ * may end at any place.  Returns how many are running.
+ */
+unsigned load_cut(struct load *load, const char *label);
+/* Have all ended that had come to their backend by then? */
+bool load_is_cut(const struct load *load, const char *label);
 
 /* Let clients read that were held. */
 void load_release(struct load *load);

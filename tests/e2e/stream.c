@@ -29,14 +29,14 @@ stream_describe(const struct stream *stream, char *text, size_t size)
 		    ", server sent %llu%s got %llu%s",
 		    (unsigned long long)s->sent, s->fin_sent ? "+FIN" : "",
 		    (unsigned long long)s->received, s->eof ? "+FIN" : "");
-	else if (stream->group->spec.peer == PEER_BACKEND)
+	else if (stream->spec.peer == PEER_BACKEND)
 		snprintf(server, sizeof server, ", server %s",
 		    stream->server_came ? "closed" : "never came");
 	snprintf(text, size, "%s %s %llu of %llu/%llu bytes: %s%s",
 	    stream->group->target.ss_family == AF_UNIX ? "unix" : "tcp",
-	    stream->group->spec.label, (unsigned long long)stream->id,
-	    (unsigned long long)stream->group->spec.up,
-	    (unsigned long long)stream->group->spec.down, client, server);
+	    stream->spec.label, (unsigned long long)stream->id,
+	    (unsigned long long)stream->spec.up,
+	    (unsigned long long)stream->spec.down, client, server);
 }
 
 void
@@ -63,6 +63,7 @@ stream_end(struct stream *stream, enum verdict verdict)
 
 	switch (verdict) {
 	case VERDICT_DONE:
+	case VERDICT_CUT:
 		counts->done++;
 		break;
 	case VERDICT_LOST:
@@ -79,8 +80,8 @@ stream_end(struct stream *stream, enum verdict verdict)
 	if (stream->server != NULL)
 		end_close(stream->server);
 	LIST_REMOVE(stream, all);
-	if (verdict == VERDICT_LOST)
-		LIST_INSERT_HEAD(&load->lost, stream, all);
+	if (verdict == VERDICT_LOST || verdict == VERDICT_CUT)
+		LIST_INSERT_HEAD(&load->gone, stream, all);
 	else
 		free(stream);
 }
@@ -95,7 +96,7 @@ stream_bytes(const struct stream *stream, bool up, uint64_t at, uint8_t *out,
 	uint64_t seed = stream->id;
 	size_t n;
 
-	if (!up && stream->group->spec.peer == PEER_BACKEND)
+	if (!up && stream->spec.peer == PEER_BACKEND)
 		seed |= SEED_DOWN;
 	else if (at < LOAD_HEADER) {
 		n = LOAD_HEADER - at < length ? LOAD_HEADER - at : length;
@@ -120,15 +121,30 @@ stream_find(const struct load *load, uint64_t id)
 }
 
 bool
-stream_is_lost(const struct load *load, uint64_t id)
+stream_is_gone(const struct load *load, uint64_t id)
 {
 	const struct stream *stream;
 
-	LIST_FOREACH(stream, &load->lost, all) {
+	LIST_FOREACH(stream, &load->gone, all) {
 		if (stream->id == id)
 			return true;
 	}
 	return false;
+}
+
+static void
+stream_draw(struct stream *stream)
+{
+	struct load_spec *spec = &stream->spec;
+
+	*spec = stream->group->spec;
+	if (spec->draw != NULL)
+		spec->draw(spec, spec->draw_arg);
+	ck_assert_uint_ge(spec->up, LOAD_HEADER);
+	if (spec->peer == PEER_ECHO)
+		spec->down = spec->up;
+	if (spec->peer == PEER_DISCARD)
+		spec->down = 0;
 }
 
 static struct stream *
@@ -140,6 +156,7 @@ stream_new(struct load *load, struct group *group)
 	stream->id = load->counts.opened;
 	stream->load = load;
 	stream->group = group;
+	stream_draw(stream);
 	LIST_INSERT_HEAD(&load->streams, stream, all);
 	load->counts.opened++;
 	load->counts.running++;

@@ -1,7 +1,7 @@
 /*
  * stream - one checked stream of a load and its two ends.
  *
- * Only load.c, stream.c and end.c include this.
+ * Only load.c, stream.c, end.c, shape.c and abrupt.c include this.
  *
  * Invariants
  *  S1  An end that was closed stays in memory until the turn is over: events
@@ -62,6 +62,8 @@ struct end {
 	bool held; /* neither reads nor ends */
 	bool eof;  /* the other end's FIN has come */
 	bool fin_sent;
+	bool is_tcp;
+	bool told; /* by its own sending that the other has reset */
 	uint64_t sent;
 	uint64_t received;
 	uint64_t wake_ms; /* paused until then; 0: not */
@@ -71,13 +73,26 @@ struct end {
 	LIST_ENTRY(end) all;
 };
 
+/* What is known of the reset of a stream, and of whoever did it. */
+struct stream_reset {
+	bool done;
+	bool by_tcp;
+	uint64_t at_ms;
+	uint64_t sent;
+	uint64_t acked; /* of those, by the peer's kernel */
+};
+
 struct stream {
 	uint64_t id; /* how many were opened before it */
 	struct load *load;
 	struct group *group;
-	struct end *client; /* NULL: closed */
-	struct end *server; /* NULL: not yet come, or closed */
+	struct load_spec spec; /* the group's, or drawn */
+	struct end *client;    /* NULL: closed */
+	struct end *server;    /* NULL: not yet come, or closed */
 	bool server_came;
+	bool cut;        /* the gateway was told to close it */
+	bool cut_is_due; /* and had it then: it must */
+	struct stream_reset reset;
 	LIST_ENTRY(stream) all;
 };
 
@@ -89,7 +104,7 @@ struct load {
 	struct group groups[LOAD_GROUPS_MAX];
 	unsigned groups_count;
 	LIST_HEAD(, stream) streams; /* those without a verdict */
-	LIST_HEAD(, stream) lost;    /* those with VERDICT_LOST */
+	LIST_HEAD(, stream) gone;    /* those judged unseen by a backend */
 	TAILQ_HEAD(, end) paused;
 	TAILQ_HEAD(, end) graveyard;
 	LIST_HEAD(, end) ends;
@@ -97,6 +112,7 @@ struct load {
 
 enum verdict {
 	VERDICT_DONE,
+	VERDICT_CUT, /* done, though a backend's end of it may still come */
 	VERDICT_LOST,
 	VERDICT_WRONG
 };
@@ -112,8 +128,8 @@ void stream_bytes(const struct stream *stream, bool up, uint64_t at,
 /* The running stream with this id, or NULL. */
 struct stream *stream_find(const struct load *load, uint64_t id);
 void stream_describe(const struct stream *stream, char *text, size_t size);
-/* A backend's end of it may still come. */
-bool stream_is_lost(const struct load *load, uint64_t id);
+/* Judged, and a backend's end of it may still come. */
+bool stream_is_gone(const struct load *load, uint64_t id);
 /* Keep why if it is among the load's first errors; stream may be NULL. */
 void stream_note_error(struct load *load, const struct stream *stream,
     const char *why);
@@ -125,5 +141,37 @@ void end_wake(struct end *end);
 /* Make epoll watch for what the end now waits for. */
 void end_watch(struct end *end);
 void end_close(struct end *end);
+
+/* shape.c */
+
+static inline const struct load_spec *
+end_spec(const struct end *end)
+{
+	return &end->stream->spec;
+}
+
+/* How many bytes the end sends in all, and how many it may receive. */
+uint64_t end_send_total(const struct end *end);
+uint64_t end_receive_total(const struct end *end);
+/* How far it may have sent by now. */
+uint64_t end_send_limit(const struct end *end);
+/* Is it in a pause between writes? */
+bool end_rests(const struct end *end);
+bool end_may_finish(const struct end *end);
+bool end_may_reset(const struct end *end);
+/* How many of the length bytes to send next go in one call, and its flags. */
+size_t end_piece(const struct end *end, size_t length, int *flags);
+
+/* abrupt.c */
+
+/* Is there none, or none that could be known by its header? */
+bool stream_server_never_comes(const struct stream *stream);
+/* Close it so that its peer gets a reset, as far as there is such a thing. */
+void end_reset(struct end *end);
+/* May its stream end before all has come? */
+bool end_is_excused(const struct end *end);
+/* It did, for who is excused: by this errno, or as an end (0).  The end is
+ * gone. */
+void end_take_break(struct end *end, int error);
 
 #endif

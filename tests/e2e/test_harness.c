@@ -27,6 +27,16 @@ run_direct(const char *listen_on)
 	    {"bytes", LOAD_BOTH, .up = 3000, .down = 3000, .write_max = 1},
 	    {"slow", LOAD_BOTH, .up = 30000, .down = 30000, .read_max = 1000,
 		.read_pause_ms = 2},
+	    {"pauses", LOAD_BOTH, .up = 30000, .down = 30000, .write_max = 500,
+		.write_pause_ms = 2},
+	    {"client resets", LOAD_BOTH, .up = 300000, .down = 200001,
+		.resets = LOAD_CLIENT, .reset_at = 150000},
+	    {"server resets", LOAD_PINGPONG, .up = 6400, .down = 6400,
+		.message = 64, .resets = LOAD_SERVER, .reset_at = 1000},
+	    {"server resets behind an end", LOAD_UP_FIRST, .up = 100000,
+		.down = 70000, .resets = LOAD_SERVER, .reset_at = 69999},
+	    {"leaves", LOAD_BOTH, .up = 100, .down = 100, .resets = LOAD_CLIENT,
+		.reset_at = LOAD_HEADER - 1},
 	};
 	struct load *load = load_new();
 	char bound[ADDR_TEXT_SIZE];
@@ -61,11 +71,12 @@ enum fault {
 	FAULT_FLIP,
 	FAULT_DROP,
 	FAULT_DOUBLE,
-	FAULT_CUT
+	FAULT_CUT,
+	FAULT_LOSE
 };
 
-/* Pass what comes from one side to the other until it ends; one fault at byte
- * 1000. */
+/* Pass what comes from one side to the other until it ends, however; one fault
+ * at byte 1000. */
 static void
 pass_badly(int from, int to, enum fault fault)
 {
@@ -84,11 +95,16 @@ pass_badly(int from, int to, enum fault fault)
 			length--;
 		if (here && fault == FAULT_CUT)
 			break;
+		if (fault == FAULT_LOSE && total > 1000)
+			continue;
 		(void)send(to, data, length, MSG_NOSIGNAL);
 		if (here && fault == FAULT_DOUBLE)
 			(void)send(to, data, 1, MSG_NOSIGNAL);
 	}
-	shutdown(to, SHUT_WR);
+	if (n < 0 && fault == FAULT_LOSE)
+		net_reset(to);
+	else
+		shutdown(to, SHUT_WR);
 }
 
 /* A relay of one connection with a fault, as a process of its own. */
@@ -110,11 +126,14 @@ bad_relay(int listen_fd, const char *backend, enum fault fault)
 	return pid;
 }
 
+static const struct load_spec through_bad_relay = {
+    "through a bad relay", LOAD_UP_FIRST, .up = 5000, .down = 5000};
+
+/* cut: it is said to be told to close the connection. */
 static void
-run_fault(enum fault fault, unsigned lost, unsigned wrong)
+run_spec(const struct load_spec *spec, enum fault fault, bool cut,
+    unsigned lost, unsigned wrong)
 {
-	const struct load_spec spec = {
-	    "through a bad relay", LOAD_UP_FIRST, .up = 5000, .down = 5000};
 	struct load *load = load_new();
 	char backend[ADDR_TEXT_SIZE];
 	char relay[ADDR_TEXT_SIZE];
@@ -124,7 +143,10 @@ run_fault(enum fault fault, unsigned lost, unsigned wrong)
 
 	load_listen(load, "127.0.0.1:0", backend);
 	pid = bad_relay(listen_fd, backend, fault);
-	load_add(load, relay, &spec, 1, 1);
+	load_add(load, relay, spec, 1, 1);
+	load_turn(load, 0);
+	if (cut)
+		ck_assert_uint_eq(load_cut(load, spec->label), 1);
 	load_finish(load, 5000);
 	ck_assert_msg(counts->lost == lost && counts->wrong == wrong &&
 		counts->done == 1 - lost - wrong,
@@ -134,6 +156,12 @@ run_fault(enum fault fault, unsigned lost, unsigned wrong)
 	ck_assert_int_eq(proc_wait(pid, 5000), 0);
 }
 
+static void
+run_fault(enum fault fault, unsigned lost, unsigned wrong)
+{
+	run_spec(&through_bad_relay, fault, false, lost, wrong);
+}
+
 START_TEST(faults_are_seen)
 {
 	run_fault(FAULT_NONE, 0, 0);
@@ -141,6 +169,48 @@ START_TEST(faults_are_seen)
 	run_fault(FAULT_DROP, 0, 1);
 	run_fault(FAULT_DOUBLE, 0, 1);
 	run_fault(FAULT_CUT, 1, 0);
+}
+END_TEST
+
+/* An end is made of a reset, or what came before it is lost. */
+START_TEST(faults_at_a_reset_are_seen)
+{
+	struct load_spec spec = through_bad_relay;
+
+	spec.resets = LOAD_CLIENT;
+	spec.reset_at = 3000;
+	run_spec(&spec, FAULT_NONE, false, 0, 1);
+	run_spec(&spec, FAULT_LOSE, false, 0, 1);
+	run_spec(&spec, FAULT_FLIP, false, 0, 1);
+}
+END_TEST
+
+START_TEST(only_who_is_cut_may_end_early)
+{
+	struct load_spec spec = through_bad_relay;
+
+	run_spec(&spec, FAULT_CUT, true, 0, 0);
+	run_spec(&spec, FAULT_FLIP, true, 0, 1);
+	spec.shape = LOAD_BOTH;
+	spec.lasts = true;
+	run_spec(&spec, FAULT_CUT, false, 1, 0);
+	run_spec(&spec, FAULT_CUT, true, 0, 0);
+}
+END_TEST
+
+/* Directly connected they are taken out of the stream; no gateway does that. */
+START_TEST(urgent_bytes_are_sent)
+{
+	const struct load_spec spec = {
+	    "urgent", LOAD_BOTH, .up = 5000, .down = 16, .urgent_each = 1000};
+	struct load *load = load_new();
+	char bound[ADDR_TEXT_SIZE];
+
+	load_listen(load, "127.0.0.1:0", bound);
+	load_add(load, bound, &spec, 1, 1);
+	load_finish(load, 5000);
+	ck_assert_uint_eq(load_counts(load)->done, 0);
+	load_free(load);
 }
 END_TEST
 
@@ -219,4 +289,6 @@ START_TEST(processes_are_described)
 END_TEST
 
 E2E_MAIN("harness", streams_are_exact, faults_are_seen,
-    nobody_listening_is_a_loss, ends_are_told_apart, processes_are_described)
+    faults_at_a_reset_are_seen, only_who_is_cut_may_end_early,
+    urgent_bytes_are_sent, nobody_listening_is_a_loss, ends_are_told_apart,
+    processes_are_described)
