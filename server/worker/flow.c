@@ -28,7 +28,8 @@ enum step {
 	STEP_ON,
 	STEP_EMPTY,
 	STEP_WOULD_BLOCK,
-	STEP_FAILED
+	STEP_FAILED,
+	STEP_TOLD
 };
 
 static int
@@ -103,7 +104,8 @@ pull_end(struct flow *flow, const struct pipes *pipes,
 	return STEP_EMPTY;
 }
 
-/* Source to the empty pipe, once; STEP_FAILED: the kernel lacks memory. */
+/* Source to the empty pipe, once; STEP_FAILED: the kernel lacks memory;
+ * STEP_TOLD: it told of a reset before its last bytes. */
 static enum step
 pull(struct flow *flow, const struct pipes *pipes, const struct flow_ends *ends,
     uint32_t limit)
@@ -127,6 +129,10 @@ pull(struct flow *flow, const struct pipes *pipes, const struct flow_ends *ends,
 	}
 	if (errno == ENOMEM || errno == ENOBUFS)
 		return STEP_FAILED;
+	/* To splice() nothing is left at the urgent mark: there the error comes
+	 * before the bytes. */
+	if (is_at_mark(ends))
+		return STEP_TOLD;
 	flow_set_state(flow, FLOW_RESET);
 	return STEP_EMPTY;
 }
@@ -186,7 +192,11 @@ fill(struct flow *flow, struct pipes *pipes, const struct flow_ends *ends,
 	if (step != STEP_ON)
 		return false;
 	step = pull(flow, pipes, ends, limit);
-	*result = step == STEP_FAILED ? FLOW_STARVED : FLOW_IDLE;
+	*result = FLOW_IDLE;
+	if (step == STEP_FAILED)
+		*result = FLOW_STARVED;
+	else if (step == STEP_TOLD)
+		*result = FLOW_SOURCE_FAILED;
 	/* Behind a byte at the mark there may be more. */
 	*pulled = ends->source_is_urgent || flow_pending(flow) == limit
 	    ? LIKELY_MORE

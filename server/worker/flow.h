@@ -48,6 +48,8 @@ enum flow_result {
 	FLOW_ENDED,       /* the state is FLOW_SHUT now */
 	FLOW_DRAINED,     /* the state is FLOW_RESET and the pipe is empty */
 	FLOW_SINK_FAILED, /* the sink takes no more; the flow is stuck */
+	FLOW_SOURCE_FAILED, /* its error was told just now (source_failed), and
+			     * there are bytes to come */
 };
 
 /* Move bytes until a side would block, the stream ends, or a turn is over. */

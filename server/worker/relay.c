@@ -118,6 +118,8 @@ pump(struct worker *w, struct slot *slot, enum direction direction,
 		wait_for_pipe(w, slot, flow);
 	else if (result == FLOW_SINK_FAILED)
 		slot->side_flags[sink_side(slot, direction)] |= SIDE_FAILED;
+	else if (result == FLOW_SOURCE_FAILED)
+		slot->side_flags[direction] |= SIDE_FAILED;
 }
 
 static bool

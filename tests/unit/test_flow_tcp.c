@@ -267,6 +267,32 @@ START_TEST(several_urgent_bytes_stay_in_the_stream)
 }
 END_TEST
 
+/* What broke: the error that splice(2) tells at the mark was taken for all that
+ * was left, and the bytes from there on were lost. */
+START_TEST(a_reset_comes_after_urgent_bytes)
+{
+	for (size_t i = 0; i < ARRAY_LEN(urgent_cases); i++) {
+		const struct urgent_case *c = &urgent_cases[i];
+		struct rig rig;
+
+		if (c->has_fin)
+			continue;
+		rig_open(&rig, tcp_pair, i % 2 == 0 ? tcp_pair : unix_pair);
+		send_case(&rig, c);
+		reset_peer(rig.in_fd);
+		rig.in_fd = -1;
+		await(rig.ends.source_fd, POLLERR);
+		rig.ends.source_is_urgent = true;
+		rig_pump_until(&rig, FLOW_SOURCE_FAILED);
+		rig.ends.source_failed = true;
+		rig_pump_until(&rig, FLOW_DRAINED);
+		ck_assert_int_eq(rig.flow.state, FLOW_RESET);
+		ck_assert_uint_eq(rig.flow.moved, rig.sent);
+		rig_close(&rig);
+	}
+}
+END_TEST
+
 /* The stages in which a worker can die with the urgent byte in its hand. */
 enum stage {
 	STAGE_NOTED,    /* at_mark is set */
@@ -350,4 +376,5 @@ UNIT_MAIN("flow_tcp", bytes_are_exact, an_end_goes_on_after_the_last_byte,
     a_reset_comes_after_the_bytes, a_reset_waits_for_a_blocked_sink,
     a_reset_that_was_told_is_no_end, a_reset_sink_stops_the_flow,
     urgent_bytes_stay_in_the_stream, without_the_hint_nothing_is_lost,
-    several_urgent_bytes_stay_in_the_stream, a_death_at_the_mark_is_made_good)
+    several_urgent_bytes_stay_in_the_stream, a_reset_comes_after_urgent_bytes,
+    a_death_at_the_mark_is_made_good)
