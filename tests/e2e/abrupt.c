@@ -81,9 +81,10 @@ judge_reset(const struct end *end, int error, char *why, size_t size)
 	else if (end->received < reset->acked &&
 	    e2e_now_ms() < reset->at_ms + TAKEN_MS)
 		snprintf(why, size,
-		    "of %" PRIu64 " bytes that had left before the reset came "
-		    "%" PRIu64,
-		    reset->acked, end->received);
+		    "%" PRIu64 " of %" PRIu64
+		    " bytes came that had left before the reset, then %s",
+		    end->received, reset->acked,
+		    error == 0 ? "an end" : strerror(error));
 }
 
 void

@@ -239,7 +239,7 @@ void
 load_finish_labelled(struct load *load, const char *label, int timeout_ms)
 {
 	uint64_t end = e2e_now_ms() + (uint64_t)timeout_ms;
-	char stuck[256];
+	char stuck[400];
 
 	while (load_is_busy(load, label) && e2e_now_ms() < end)
 		load_turn(load, 20);

@@ -79,7 +79,7 @@ struct load_counts {
 	unsigned lost;  /* ended too soon, or refused */
 	unsigned wrong; /* a byte too many or another one: never excusable */
 	uint64_t bytes; /* received, both ends */
-	char errors[600]; /* the first ones */
+	char errors[1200]; /* the first ones */
 };
 
 struct load;

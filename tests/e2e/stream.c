@@ -12,6 +12,25 @@
 
 #define SEED_DOWN 0x8000000000000000ULL
 
+/* What was drawn; empty: nothing was. */
+static void
+describe_spec(const struct load_spec *spec, char *text, size_t size)
+{
+	static const char *const resets[] = {
+	    "no reset", "client resets", "server resets"};
+
+	text[0] = '\0';
+	if (spec->draw == NULL)
+		return;
+	snprintf(text, size,
+	    " (shape %d, message %u, write %u/%u ms, read %u/%u ms, buffer %u, "
+	    "urgent %u, %s at %llu)",
+	    (int)spec->shape, spec->message, spec->write_max,
+	    spec->write_pause_ms, spec->read_max, spec->read_pause_ms,
+	    spec->receive_buffer, spec->urgent_each, resets[spec->resets],
+	    (unsigned long long)spec->reset_at);
+}
+
 void
 stream_describe(const struct stream *stream, char *text, size_t size)
 {
@@ -19,7 +38,9 @@ stream_describe(const struct stream *stream, char *text, size_t size)
 	const struct end *s = stream->server;
 	char client[80] = "client closed";
 	char server[80] = "";
+	char drawn[160];
 
+	describe_spec(&stream->spec, drawn, sizeof drawn);
 	if (c != NULL)
 		snprintf(client, sizeof client, "client sent %llu%s got %llu%s",
 		    (unsigned long long)c->sent, c->fin_sent ? "+FIN" : "",
@@ -32,18 +53,18 @@ stream_describe(const struct stream *stream, char *text, size_t size)
 	else if (stream->spec.peer == PEER_BACKEND)
 		snprintf(server, sizeof server, ", server %s",
 		    stream->server_came ? "closed" : "never came");
-	snprintf(text, size, "%s %s %llu of %llu/%llu bytes: %s%s",
+	snprintf(text, size, "%s %s %llu of %llu/%llu bytes%s: %s%s",
 	    stream->group->target.ss_family == AF_UNIX ? "unix" : "tcp",
 	    stream->spec.label, (unsigned long long)stream->id,
 	    (unsigned long long)stream->spec.up,
-	    (unsigned long long)stream->spec.down, client, server);
+	    (unsigned long long)stream->spec.down, drawn, client, server);
 }
 
 void
 stream_note_error(struct load *load, const struct stream *stream,
     const char *why)
 {
-	char state[200] = "a connection to the backend";
+	char state[400] = "a connection to the backend";
 	size_t length = strlen(load->counts.errors);
 
 	if (length + 1 >= sizeof load->counts.errors)

@@ -1,8 +1,9 @@
 /*
- * A long run: checked streams over all pairs of families, rude clients, and a
- * gateway whose workers, holders and masters are killed, and that is stopped
- * and continued, reloaded, upgraded, given more workers and fewer, in random
- * order.  Every stream is exact, and in the end nothing is left.
+ * A long run: random streams over all pairs of families, with pauses, urgent
+ * bytes and resets, and a gateway whose workers, holders and masters are killed
+ * or stopped for a while, and that is reloaded, upgraded, told to close
+ * connections, given more workers and fewer, in random order.  Every stream is
+ * what it must be, and in the end nothing is left.
  *
  * SOAK_SECONDS in the environment says how long (./dev soak MINUTES); SOAK_SEED
  * repeats the order of a run, which says its seed at the start.
@@ -11,41 +12,22 @@
  * once.  So after a holder's death the worker is spared until its connections
  * are another's.
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "gateway.h"
 #include "harness.h"
 #include "load.h"
-#include "net.h"
-#include "proc.h"
 #include "soak.h"
 
 #define SECONDS         15 /* unless the environment says more */
 #define WARM_UP_MS      1500
 #define REPORT_EVERY_MS 60000
 #define KIB             UINT64_C(1024)
-
-/* clang-format off */
-static const struct load_spec traffic[] = {
-	{"bulk", LOAD_BOTH, .up = 700 * KIB, .down = 900 * KIB},
-	{"small", LOAD_PINGPONG, .up = 12800, .down = 12800,
-	    .message = 64},
-	{"request", LOAD_PINGPONG, .up = 100, .down = 100, .message = 100},
-	{"client first", LOAD_UP_FIRST, .up = 40000, .down = 60000},
-	{"backend first", LOAD_DOWN_FIRST, .up = 50000, .down = 30000},
-	{"slow reader", LOAD_BOTH, .up = 20 * KIB, .down = 600 * KIB,
-	    .read_max = 20000, .read_pause_ms = 5, .receive_buffer = 4096},
-	{"crumbs", LOAD_BOTH, .up = 900, .down = 900, .write_max = 1},
-};
-/* clang-format on */
 
 static uint64_t
 environment_number(const char *name, uint64_t otherwise)
@@ -55,55 +37,15 @@ environment_number(const char *name, uint64_t otherwise)
 	return text == NULL ? otherwise : strtoull(text, NULL, 10);
 }
 
-/* The gateway */
-
-static void
-add_traffic(struct soak *s)
-{
-	char address[ADDR_TEXT_SIZE];
-	char name[16];
-
-	for (unsigned backend = 0; backend < SOAK_FAMILIES; backend++) {
-		snprintf(name, sizeof name, "to_%s", soak_families[backend]);
-		for (unsigned client = 0; client < SOAK_FAMILIES; client++) {
-			unsigned pair = backend * SOAK_FAMILIES + client;
-
-			gateway_address(&s->gateway, name, client, address);
-			/* Each pair has all kinds, two at a time. */
-			for (unsigned i = 0; i < ARRAY_LEN(traffic); i++)
-				load_add(s->load, address, &traffic[i],
-				    1 + (pair + i) % 3 / 2, 0);
-		}
-	}
-}
-
-static int
-body_fds(const struct soak *s, unsigned worker)
-{
-	pid_t holder = gateway_holder(&s->gateway, worker);
-
-	return proc_fds(holder) - proc_fds_named(holder, "pipe:");
-}
-
-/* Memory of the master and the holders; the workers' is in the bodies. */
-static int64_t
-all_pss_kib(const struct soak *s)
-{
-	int64_t sum = proc_pss_kib(s->gateway.pid);
-
-	for (unsigned i = 0; i < SOAK_WORKERS; i++)
-		sum += proc_pss_kib(gateway_holder(&s->gateway, i)) +
-		    proc_pss_kib(gateway_worker(&s->gateway, i));
-	return sum;
-}
-
 static void
 start(struct soak *s)
 {
 	static const char *const addresses[SOAK_FAMILIES] = {
 	    "127.0.0.1:0", "[::1]:0", NULL};
+	const struct rlimit limit = {SOAK_DESCRIPTORS, SOAK_DESCRIPTORS};
 	char un[E2E_PATH_SIZE + 8];
 
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	memset(s, 0, sizeof *s);
 	s->state = environment_number("SOAK_SEED", (uint64_t)getpid());
 	fprintf(stderr, "soak: SOAK_SEED=%" PRIu64 "\n", s->state);
@@ -118,16 +60,7 @@ start(struct soak *s)
 	s->gateway.access = e2e_path(s->access, "access");
 	soak_configure(s);
 	gateway_run(&s->gateway);
-	gateway_address(&s->gateway, "rude", 0, s->rude);
-}
-
-/* All streams end, and every slot is free. */
-static void
-expect_quiet(struct soak *s)
-{
-	load_stop_opening(s->load);
-	load_finish(s->load, 30000);
-	gateway_expect_number(&s->gateway, "totals/connections", 0);
+	gateway_address(&s->gateway, "echo", 0, s->echo);
 }
 
 /* The end */
@@ -162,48 +95,18 @@ expect_access_lines(const struct soak *s)
 	    accepted);
 }
 
-static bool
-has_no_more_fds(void *arg)
-{
-	const struct soak *s = arg;
-
-	for (unsigned i = 0; i < SOAK_WORKERS; i++) {
-		if (body_fds(s, i) != s->fds[i])
-			return false;
-	}
-	return true;
-}
-
-static void
-expect_nothing_left(struct soak *s)
-{
-	int64_t pss_kib = all_pss_kib(s);
-
-	/* Who stood in for another looks now and then whether it still must. */
-	(void)e2e_wait(has_no_more_fds, s, NET_TIMEOUT_MS);
-	for (unsigned i = 0; i < SOAK_WORKERS; i++)
-		ck_assert_int_eq(body_fds(s, i), s->fds[i]);
-	expect_access_lines(s);
-	fprintf(stderr,
-	    "soak: memory was %" PRId64 " KiB after the warm-up and is %" PRId64
-	    " KiB\n",
-	    s->pss_kib, pss_kib);
-}
-
 static void
 warm_up(struct soak *s)
 {
-	add_traffic(s);
+	soak_add_traffic(s);
 	load_run(s->load, WARM_UP_MS);
-	expect_quiet(s);
+	soak_quiet(s);
 	load_expect_exact(s->load);
 	/* The workers that stay keep the sockets of those that go. */
 	soak_change_workers(s, SOAK_WORKERS_MAX);
 	soak_change_workers(s, SOAK_WORKERS);
 	ck_assert(gateway_settles(&s->gateway));
-	for (unsigned i = 0; i < SOAK_WORKERS; i++)
-		s->fds[i] = body_fds(s, i);
-	s->pss_kib = all_pss_kib(s);
+	soak_note_remains(s, &s->at_start);
 }
 
 START_TEST(soak)
@@ -229,10 +132,11 @@ START_TEST(soak)
 	s.has_extra = false;
 	soak_change_workers(&s, SOAK_WORKERS);
 	ck_assert(gateway_settles(&s.gateway));
-	expect_quiet(&s);
+	soak_quiet(&s);
 	load_expect_exact(s.load);
 	report(&s);
-	expect_nothing_left(&s);
+	soak_expect_nothing_left(&s);
+	expect_access_lines(&s);
 	load_free(s.load);
 	gateway_stop(&s.gateway);
 	e2e_pass();
