@@ -70,6 +70,9 @@ load_draw_fn soak_draw;
 
 /* remains.c: both while no connection is. */
 void soak_note_remains(const struct soak *s, struct soak_remains *remains);
+/* As many connections at once as there may be, then more in turn than there are
+ * slots: one that was not given back would be missed. */
+void soak_use_all(const struct soak *s);
 /* All that is there was there at the start, and everything can be used. */
 void soak_expect_nothing_left(struct soak *s);
 

@@ -106,6 +106,7 @@ warm_up(struct soak *s)
 	soak_change_workers(s, SOAK_WORKERS_MAX);
 	soak_change_workers(s, SOAK_WORKERS);
 	ck_assert(gateway_settles(&s->gateway));
+	soak_use_all(s);
 	soak_note_remains(s, &s->at_start);
 }
 
