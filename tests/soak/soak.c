@@ -87,6 +87,14 @@ soak_change_workers(struct soak *s, unsigned workers)
 	json_decref(reply);
 }
 
+void
+soak_grow_and_shrink(struct soak *s)
+{
+	soak_change_workers(s, SOAK_WORKERS_MAX);
+	soak_change_workers(s, SOAK_WORKERS);
+	ck_assert(gateway_settles(&s->gateway));
+}
+
 /* Traffic */
 
 static void

@@ -54,6 +54,8 @@ unsigned soak_choose(struct soak *s, unsigned below);
 void soak_configure(const struct soak *s);
 /* The configuration as it is now, with so many workers. */
 void soak_change_workers(struct soak *s, unsigned workers);
+/* To the most and back to what it is at the start. */
+void soak_grow_and_shrink(struct soak *s);
 /* Streams to all listeners, from now on. */
 void soak_add_traffic(struct soak *s);
 /* Have the gateway close all streams of that one of soak_cut; kills_worker: a
