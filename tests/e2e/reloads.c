@@ -227,6 +227,15 @@ picture_once(const struct gateway *g)
 	return text;
 }
 
+/* They are too long for a message of check's. */
+static void
+fail_pictures(const char *what, const char *before, const char *now)
+{
+	fprintf(stderr, "the gateway %s; was:\n%s\nis:\n%s\n", what, before,
+	    now);
+	ck_abort_msg("the gateway %s, see above", what);
+}
+
 char *
 reload_picture(const struct gateway *g)
 {
@@ -235,9 +244,8 @@ reload_picture(const struct gateway *g)
 	char *before = NULL;
 
 	while (before == NULL || strcmp(before, now) != 0) {
-		ck_assert_msg(e2e_now_ms() < end_ms,
-		    "the gateway does not come to rest; was:\n%s\nis:\n%s",
-		    before, now);
+		if (e2e_now_ms() >= end_ms)
+			fail_pictures("does not come to rest", before, now);
 		free(before);
 		before = now;
 		e2e_pause(20);
@@ -255,8 +263,8 @@ reload_expect_picture(const struct gateway *g, char *picture)
 
 	/* Workers forget what was aborted after the answer. */
 	while (strcmp(now, picture) != 0) {
-		ck_assert_msg(e2e_now_ms() < end_ms,
-		    "it has changed; was:\n%s\nis:\n%s", picture, now);
+		if (e2e_now_ms() >= end_ms)
+			fail_pictures("has changed", picture, now);
 		free(now);
 		e2e_pause(20);
 		now = picture_once(g);

@@ -217,9 +217,15 @@ static void
 reload_refused(struct soak *s)
 {
 	static const char nonsense[] = "service nonsense { listen = {} }\n";
+	int64_t generation = gateway_number(&s->gateway, "generation");
+	json_t *reply;
 
 	gateway_write(s->gateway.config, nonsense, sizeof nonsense - 1);
-	reload_expect_refused(&s->gateway, "ConfigInvalid", "");
+	reply = reload_ask(&s->gateway, false);
+	ck_assert_pstr_eq(json_string_value(json_object_get(reply, "error")),
+	    "io.srvd.Control.ConfigInvalid");
+	json_decref(reply);
+	ck_assert_int_eq(gateway_number(&s->gateway, "generation"), generation);
 	soak_configure(s);
 }
 
