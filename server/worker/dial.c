@@ -405,12 +405,12 @@ forget_watch(struct slot *slot)
 	}
 }
 
-/* Was the last of the tried ones only about to be? */
+/* Is it counted that the last of the tried ones failed? */
 static bool
-has_untried(const struct slot *slot)
+has_failed(const struct slot *slot)
 {
-	return slot->has_backend == 0 && slot->tried_count > 0 &&
-	    (slot->tally & TALLY_FAILED << (slot->tried_count - 1)) == 0;
+	return slot->tried_count > 0 &&
+	    (slot->tally & TALLY_FAILED << (slot->tried_count - 1)) != 0;
 }
 
 void
@@ -420,8 +420,11 @@ dial_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 
 	if (was_worked_on)
 		forget_watch(slot);
-	if (has_untried(slot))
-		slot->tried_count--;
+	if (slot->has_backend != 0 && has_failed(slot))
+		end_attempt(w, slot);
+	else if (slot->has_backend == 0 && !has_failed(slot) &&
+	    slot->tried_count > 0)
+		slot->tried_count--; /* it was only about to be tried */
 	if (slot->has_backend == 0) {
 		dial_start(w, slot);
 		return;

@@ -255,6 +255,36 @@ START_TEST(never_had_counts_as_untried)
 }
 END_TEST
 
+/* It died when the failure was counted, and the attempt not yet over: whoever
+ * is tried next must not pass for the one that failed. */
+static void
+counted(void *arg)
+{
+	struct slot *slot;
+
+	(void)arg;
+	kit_table(&kit);
+	slot = put_dialing();
+	slot->tally |= TALLY_FAILED;
+	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 0));
+	CHILD_CHECK(sweep(&kit.w) == 0);
+	CHILD_CHECK(slot->state == CONN_RELAYING && slot->backend == 1);
+	CHILD_CHECK(slot->tried_count == 2 && failed_dials() == 0);
+	CHILD_CHECK(atomic_load(&kit.w.row->backends[0].connections) == 0);
+	CHILD_CHECK(atomic_load(&kit.w.row->backends[1].connections) == 1);
+}
+
+START_TEST(counted_as_failed_is_not_tried_again)
+{
+	int fd = bind_first();
+
+	ck_assert_int_eq(listen(fd, 16), 0);
+	compile();
+	child_passes(counted, NULL);
+	(void)close(fd);
+}
+END_TEST
+
 /* A worker crashed on a client that it had just been given: that is a
  * connection like others, which was accepted and ends as the culprit. */
 static void
@@ -293,4 +323,4 @@ END_TEST
 UNIT_MAIN("dial", connected_unseen_is_relayed,
     failed_unseen_tries_the_next_backend, pending_goes_on_waiting,
     never_begun_counts_as_untried, never_had_counts_as_untried,
-    a_culprit_in_accept_is_counted)
+    counted_as_failed_is_not_tried_again, a_culprit_in_accept_is_counted)
