@@ -159,7 +159,8 @@ pass_reset_on(struct worker *w, struct slot *slot)
 	if (side_has_failed(slot, side_other(dead)) ||
 	    (last->state != FLOW_OPEN && flow_pending(last) == 0 &&
 		has_arrived(w, slot, side_other(dead))) ||
-	    w->now_ms - slot->active_ms >= RESET_LIMIT_MS) {
+	    /* A giver's clock may be ahead of this round's. */
+	    w->now_ms >= slot->active_ms + RESET_LIMIT_MS) {
 		conn_close(w, slot, REASON_RESET, END_RESET);
 		return false;
 	}

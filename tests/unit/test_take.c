@@ -93,6 +93,36 @@ START_TEST(what_waits_in_pipes_comes_along)
 }
 END_TEST
 
+/* The giver has seen a reset's bytes move later than this worker's round
+ * began: that is no time that is over, and they go on to the backend. */
+static void
+from_a_later_round(void *arg)
+{
+	struct transfer_record *r;
+
+	(void)arg;
+	begin();
+	make_batch(1, 1);
+	r = add_gift(0);
+	r->state = CONN_RESETTING;
+	r->dead_side = SIDE_CLIENT;
+	r->flows[FLOW_DOWN].state = FLOW_SHUT;
+	r->active_ms = kit.w.now_ms + 5;
+	CHILD_CHECK(give() == 1);
+	CHILD_CHECK(slot_of(0)->state == CONN_RESETTING);
+	CHILD_CHECK(kit.w.live == 1);
+	CHILD_CHECK(send(gifts[0].client, "the rest", 8, 0) == 8);
+	kit_turn();
+	expect_read(gifts[0].backend, "the rest");
+}
+
+START_TEST(a_reset_is_passed_on_in_its_time)
+{
+	plans_compile("");
+	child_passes(from_a_later_round, NULL);
+}
+END_TEST
+
 /* One thing wrong with each, beside three that are right. */
 static void
 spoil(struct transfer_record *r, int what)
@@ -328,6 +358,6 @@ START_TEST(an_answer_is_owed_until_it_is_given)
 END_TEST
 
 UNIT_MAIN("take", a_batch_is_gone_on_with, what_waits_in_pipes_comes_along,
-    a_batch_with_one_unsound_is_left, without_room_it_stays_with_the_giver,
-    a_strange_giver_is_left, an_order_to_close_reaches_it,
-    an_answer_is_owed_until_it_is_given)
+    a_reset_is_passed_on_in_its_time, a_batch_with_one_unsound_is_left,
+    without_room_it_stays_with_the_giver, a_strange_giver_is_left,
+    an_order_to_close_reaches_it, an_answer_is_owed_until_it_is_given)
