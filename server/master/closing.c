@@ -8,7 +8,6 @@
 #include "server/master/courier.h"
 #include "server/master/master.h"
 #include "server/master/outbox.h"
-#include "server/master/reload.h"
 #include "server/master/upgrade.h"
 
 #define CLOSING_MS 5000
@@ -60,11 +59,9 @@ next_request(const struct closing_round *closing)
 const char *
 closing_hindrance(const struct master *m)
 {
-	if (m->phase != MASTER_SERVING)
-		return RELOAD_STOPS;
-	if (upgrade_is_busy(m))
-		return UPGRADE_IS_BUSY;
-	return m->closing.is_open ? CLOSING_IS_BUSY : NULL;
+	const char *why = upgrade_hindrance(m);
+
+	return why == NULL && m->closing.is_open ? CLOSING_IS_BUSY : why;
 }
 
 int

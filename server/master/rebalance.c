@@ -9,7 +9,6 @@
 #include "server/master/handover.h"
 #include "server/master/master.h"
 #include "server/master/rebalance.h"
-#include "server/master/reload.h"
 #include "server/master/upgrade.h"
 #include "server/state/channel.h"
 
@@ -166,11 +165,9 @@ rebalance_look(struct master *m)
 const char *
 rebalance_hindrance(const struct master *m)
 {
-	if (m->phase != MASTER_SERVING)
-		return RELOAD_STOPS;
-	if (upgrade_is_busy(m))
-		return UPGRADE_IS_BUSY;
-	return m->rebalance.is_open ? REBALANCE_IS_BUSY : NULL;
+	const char *why = upgrade_hindrance(m);
+
+	return why == NULL && m->rebalance.is_open ? REBALANCE_IS_BUSY : why;
 }
 
 int

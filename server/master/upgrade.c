@@ -367,6 +367,14 @@ upgrade_is_busy(const struct master *m)
 	return m->upgrade != NULL && m->upgrade->stage != UPGRADE_IDLE;
 }
 
+const char *
+upgrade_hindrance(const struct master *m)
+{
+	if (m->phase != MASTER_SERVING)
+		return RELOAD_STOPS;
+	return upgrade_is_busy(m) ? UPGRADE_IS_BUSY : NULL;
+}
+
 void
 upgrade_forget(struct master *m, const void *arg)
 {

@@ -68,6 +68,8 @@ void upgrade_forget(struct master *m, const void *arg);
 
 /* One is under way: nothing else that changes the gateway begins. */
 bool upgrade_is_busy(const struct master *m);
+/* That, or that the gateway stops, as a sentence; or NULL. */
+const char *upgrade_hindrance(const struct master *m);
 #define UPGRADE_IS_BUSY "an upgrade is under way: try again when it is done"
 
 /* The master's own.  upgrade_open() takes what the program before has left
