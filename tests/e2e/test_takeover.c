@@ -62,6 +62,19 @@ open_echo(const char *address)
 	return fd;
 }
 
+static void
+finish_echo(struct takeovers *f, const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		net_say(fds[i], "after");
+		net_hear(fds[i], "after");
+		close(fds[i]);
+	}
+	gateway_expect_number(&f->gateway, "totals/connections", 0);
+	load_free(f->load);
+	gateway_stop(&f->gateway);
+}
+
 /* Connections that have nothing to say, or wait for their end. */
 START_TEST(idle_ones_are_there_afterwards)
 {
@@ -79,14 +92,7 @@ START_TEST(idle_ones_are_there_afterwards)
 	takeovers_expect_gone(&f);
 	ck_assert_int_eq(gateway_number(&f.gateway, "totals/connections"),
 	    ARRAY_LEN(fds));
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		net_say(fds[i], "after");
-		net_hear(fds[i], "after");
-		close(fds[i]);
-	}
-	gateway_expect_number(&f.gateway, "totals/connections", 0);
-	load_free(f.load);
-	gateway_stop(&f.gateway);
+	finish_echo(&f, fds, ARRAY_LEN(fds));
 }
 END_TEST
 
@@ -149,14 +155,7 @@ START_TEST(lost_workers_are_taken_over)
 	}
 	takeovers_succeed(&f);
 	takeovers_expect_gone(&f);
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		net_say(fds[i], "after");
-		net_hear(fds[i], "after");
-		close(fds[i]);
-	}
-	gateway_expect_number(&f.gateway, "totals/connections", 0);
-	load_free(f.load);
-	gateway_stop(&f.gateway);
+	finish_echo(&f, fds, ARRAY_LEN(fds));
 }
 END_TEST
 
@@ -190,14 +189,7 @@ START_TEST(lost_worker_dies)
 	ck_assert_int_eq(ended, expected);
 	takeovers_succeed(&f);
 	takeovers_expect_gone(&f);
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		net_say(fds[i], "after");
-		net_hear(fds[i], "after");
-		close(fds[i]);
-	}
-	gateway_expect_number(&f.gateway, "totals/connections", 0);
-	load_free(f.load);
-	gateway_stop(&f.gateway);
+	finish_echo(&f, fds, ARRAY_LEN(fds));
 }
 END_TEST
 
