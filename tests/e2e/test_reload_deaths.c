@@ -267,13 +267,28 @@ START_TEST(killed_again_and_again)
 }
 END_TEST
 
-/* The holder's descriptors for its worker's plans: one is in force. */
+struct preparation {
+	const struct fixture *fixture;
+	int memfds; /* of the worker's body before */
+	int sockets;
+};
+
+static int
+count_fds(const struct fixture *f, const char *prefix)
+{
+	return proc_fds_named(gateway_holder(&f->gateway, 0), prefix);
+}
+
+/* It has the plan and, which come in several messages, its sockets, and waits
+ * for more: so it has answered. */
 static bool
 worker_is_prepared(void *arg)
 {
-	const struct fixture *f = arg;
+	const struct preparation *p = arg;
+	const struct fixture *f = p->fixture;
 
-	return proc_fds_named(gateway_holder(&f->gateway, 0), "/memfd:") > 1 &&
+	return count_fds(f, "/memfd:") > p->memfds &&
+	    count_fds(f, "socket:") >= p->sockets + LISTENERS + 2 &&
 	    proc_state(gateway_worker(&f->gateway, 0)) == 'S';
 }
 
@@ -282,6 +297,7 @@ worker_is_prepared(void *arg)
 START_TEST(hangs_after_it_was_ready)
 {
 	struct fixture f;
+	struct preparation before = {.fixture = &f};
 	struct client client;
 	uint64_t start_ms;
 	pid_t old;
@@ -292,9 +308,11 @@ START_TEST(hangs_after_it_was_ready)
 	}
 	fixture_start(&f);
 	configure(&f, true);
+	before.memfds = count_fds(&f, "/memfd:");
+	before.sockets = count_fds(&f, "socket:");
 	(void)gateway_signal_worker(&f.gateway, 1, SIGSTOP);
 	reload_send(&f.gateway, &client, false);
-	ck_assert(e2e_wait(worker_is_prepared, &f, 1500));
+	ck_assert(e2e_wait(worker_is_prepared, &before, 1500));
 	old = gateway_signal_worker(&f.gateway, 0, SIGSTOP);
 	start_ms = e2e_now_ms();
 	(void)gateway_signal_worker(&f.gateway, 1, SIGCONT);
