@@ -56,7 +56,6 @@ struct load_spec {
 	uint32_t read_max;  /* bytes read before a pause; 0: no pauses */
 	uint32_t read_pause_ms;
 	uint32_t receive_buffer; /* of the client's socket; 0: the kernel's */
-	bool hold;               /* clients read nothing until load_release() */
 
 	uint32_t write_pause_ms; /* after some writes; 0: no pauses */
 	uint32_t urgent_each;    /* every so manyth byte from TCP; 0: none is */
@@ -65,11 +64,13 @@ struct load_spec {
 	 * TCP socket, perhaps an end. */
 	enum load_end resets;
 	uint64_t reset_at;
-	bool lasts; /* no end ends it: it is for load_cut() */
 
 	/* Asked for each stream, with a copy of this; or NULL. */
 	load_draw_fn *draw;
 	void *draw_arg;
+
+	bool hold;  /* clients read nothing until load_release() */
+	bool lasts; /* no end ends it: it is for load_cut() */
 };
 
 struct load_counts {

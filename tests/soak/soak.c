@@ -155,7 +155,7 @@ void
 soak_close(struct soak *s, unsigned which, bool kills_worker)
 {
 	const char *service = soak_cut[which];
-	uint64_t end = e2e_now_ms() + 2 * NET_TIMEOUT_MS;
+	uint64_t end = e2e_now_ms() + NET_TIMEOUT_MS;
 	struct client client;
 	json_t *reply;
 
