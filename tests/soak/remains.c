@@ -14,7 +14,7 @@
 #include "proc.h"
 
 /* What an allocator keeps, and a table that was never that full. */
-#define MORE_KIB INT64_C(256)
+#define MORE_KIB INT64_C(512)
 /* More than there are slots; and their lines fill the rings of all bodies, which
  * are memory from then on. */
 #define MANY 7000
