@@ -32,6 +32,20 @@ soak_choose(struct soak *s, unsigned below)
 	return (unsigned)((z ^ (z >> 31)) % below);
 }
 
+pid_t
+soak_aim(const struct soak *s, unsigned worker)
+{
+	return gateway_signal_worker(&s->gateway, worker, 0);
+}
+
+void
+soak_shoot(struct soak *s, pid_t pid, unsigned most)
+{
+	for (unsigned spin = soak_choose(s, most); spin > 0; spin--)
+		(void)getppid();
+	(void)kill(pid, SIGKILL);
+}
+
 /* One that listens on all families; returns its length. */
 static int
 print_service(char *text, size_t size, const char *name, const char *backend,
@@ -142,27 +156,19 @@ send_close(struct soak *s, struct client *client, const char *service)
 	    0);
 }
 
-static void
-kill_any_worker(struct soak *s)
-{
-	for (unsigned spin = soak_choose(s, 5000); spin > 0; spin--)
-		(void)getppid();
-	(void)gateway_signal_worker(&s->gateway,
-	    soak_choose(s, s->gateway.workers), SIGKILL);
-}
-
 void
 soak_close(struct soak *s, unsigned which, bool kills_worker)
 {
 	const char *service = soak_cut[which];
 	uint64_t end = e2e_now_ms() + NET_TIMEOUT_MS;
 	struct client client;
+	pid_t worker = soak_aim(s, soak_choose(s, s->gateway.workers));
 	json_t *reply;
 
 	(void)load_cut(s->load, service);
 	send_close(s, &client, service);
 	if (kills_worker)
-		kill_any_worker(s);
+		soak_shoot(s, worker, 5000);
 	reply = client_hear(&client, NET_TIMEOUT_MS);
 	client_close(&client);
 	ck_assert_ptr_nonnull(reply);

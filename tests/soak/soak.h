@@ -51,6 +51,10 @@ struct soak {
 
 /* A random number below that. */
 unsigned soak_choose(struct soak *s, unsigned below);
+/* The process of a worker, which is there and what its name says. */
+pid_t soak_aim(const struct soak *s, unsigned worker);
+/* Kill it after so many system calls at most. */
+void soak_shoot(struct soak *s, pid_t pid, unsigned most);
 void soak_configure(const struct soak *s);
 /* The configuration as it is now, with so many workers. */
 void soak_change_workers(struct soak *s, unsigned workers);

@@ -21,11 +21,23 @@
 
 typedef void step_fn(struct soak *s);
 
+/* In the midst of what streams ask of it just now. */
+static pid_t
+kill_at_work(struct soak *s, unsigned worker)
+{
+	pid_t pid = soak_aim(s, worker);
+
+	for (unsigned turns = soak_choose(s, 20); turns > 0; turns--)
+		load_turn(s->load, 0);
+	soak_shoot(s, pid, 1000);
+	return pid;
+}
+
 static void
 kill_worker(struct soak *s)
 {
 	unsigned worker = soak_choose(s, s->gateway.workers);
-	pid_t old = gateway_signal_worker(&s->gateway, worker, SIGKILL);
+	pid_t old = kill_at_work(s, worker);
 
 	load_run(s->load, (int)soak_choose(s, 4));
 	gateway_expect_successor(&s->gateway, worker, old);
@@ -36,8 +48,8 @@ static void
 kill_twice(struct soak *s)
 {
 	unsigned worker = soak_choose(s, s->gateway.workers);
-	pid_t old = gateway_signal_worker(&s->gateway, worker, SIGKILL);
 	pid_t holder = gateway_holder(&s->gateway, worker);
+	pid_t old = kill_at_work(s, worker);
 	uint64_t end = e2e_now_ms() + NET_TIMEOUT_MS;
 	pid_t next = old;
 
@@ -46,9 +58,7 @@ kill_twice(struct soak *s)
 			next = 0;
 	}
 	ck_assert_int_gt(next, 1);
-	for (unsigned spin = soak_choose(s, 2000); spin > 0; spin--)
-		(void)getppid();
-	(void)kill(next, SIGKILL);
+	soak_shoot(s, next, 2000);
 	gateway_expect_successor(&s->gateway, worker, next);
 }
 
@@ -197,16 +207,14 @@ reload_with_changes(struct soak *s)
 static void
 reload_while_killed(struct soak *s)
 {
+	pid_t worker = soak_aim(s, soak_choose(s, s->gateway.workers));
 	struct client client;
 	json_t *reply;
 
 	s->has_extra = !s->has_extra;
 	soak_configure(s);
 	reload_send(&s->gateway, &client, false);
-	for (unsigned spin = soak_choose(s, 20000); spin > 0; spin--)
-		(void)getppid();
-	(void)gateway_signal_worker(&s->gateway,
-	    soak_choose(s, s->gateway.workers), SIGKILL);
+	soak_shoot(s, worker, 60000);
 	reply = reload_receive(&client, 2 * NET_TIMEOUT_MS);
 	ck_assert_ptr_nonnull(reply);
 	ck_assert(reload_is_done(reply));
