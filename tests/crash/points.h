@@ -8,11 +8,13 @@
  *
  *  - the scenario has seen what it would have seen without a death;
  *  - every resident moves;
- *  - every other connection has left its slot, and the gateway says that it
- *    has accepted as many as were made;
- *  - the body holds the sockets of the residents and the listeners, and no
- *    other;
- *  - the access log has one line for each connection that has ended.
+ *  - every other connection has left its slot, for others to use, and the
+ *    gateway counts as many accepted, refused and failed, of each service and
+ *    backend, as were made;
+ *  - the body and the master have open what they had before, and nothing of the
+ *    body is unclaimed;
+ *  - the access log has one line for each connection that has ended, and the
+ *    scenario's has the bytes that it has without a death.
  *
  * CRASH_POINTS=all in the environment has every stop tried (./dev crash);
  * without it some, evenly spread and others with each scenario.
@@ -22,6 +24,7 @@
 #ifndef SRVD_TESTS_POINTS_H
 #define SRVD_TESTS_POINTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backend.h"
@@ -29,6 +32,16 @@
 #include "pair.h"
 
 #define POINTS_RESIDENTS 5
+
+/* The first two by the backend's side. */
+enum points_service {
+	POINTS_TCP = SIDE_TCP,
+	POINTS_UNIX = SIDE_UNIX,
+	POINTS_ECHO,
+	POINTS_RETRY, /* two backends can't be reached, a third can */
+	POINTS_SHUT,  /* no backend can be reached */
+	POINTS_SERVICES
+};
 
 struct points {
 	struct gateway gateway;
@@ -38,30 +51,43 @@ struct points {
 	char refuses[ADDR_TEXT_SIZE];  /* nobody listens there */
 	int refuses_fd;
 	char address[2][2][ADDR_TEXT_SIZE]; /* [client's][backend's side] */
-	char echo[ADDR_TEXT_SIZE];
-	char retry[ADDR_TEXT_SIZE];
-	char shut[ADDR_TEXT_SIZE];
+	char single[POINTS_SERVICES]
+		   [ADDR_TEXT_SIZE];             /* of the other services */
 	struct pair residents[POINTS_RESIDENTS]; /* the last is of builtin:echo,
 						  * without a server */
-	int64_t made;   /* connections, residents included */
-	int sockets;    /* of the body when only they are there */
-	unsigned tried; /* stops that a worker was killed at */
+	int64_t made; /* connections, residents included */
+	int64_t made_of[POINTS_SERVICES];
+	unsigned most; /* connections at once, and some to spare */
+	struct {
+		bool are_known;
+		uint64_t up;
+		uint64_t down;
+	} bytes;            /* of the scenario's connection, if it makes one */
+	size_t logged;      /* lines, after the last run */
+	char *body_kinds;   /* of descriptors, when only residents are there: */
+	char *master_kinds; /* census_kinds() */
+	unsigned tried;     /* stops that a worker was killed at */
 };
 
 /* Plays the scenario from connect to end and checks all that can be seen of it
- * from outside.  Returns how many connections it has made. */
-typedef unsigned points_play_fn(struct points *p, enum pair_side client,
+ * from outside. */
+typedef void points_play_fn(struct points *p, enum pair_side client,
     enum pair_side backend);
 
 void points_start(struct points *p);
 void points_stop(struct points *p);
-/* What the body has now is what it has without the scenario. */
-void points_learn_sockets(struct points *p);
+/* What body and master have open now is what they have without the scenario. */
+void points_learn(struct points *p);
 /* The configuration, with more services; takes effect by a reload. */
 void points_configure(const struct points *p, const char *more);
 
+extern const char *const points_service_names[POINTS_SERVICES];
+
 /* What must be so after each run, as said above. */
 void points_expect_sound(struct points *p);
+/* So it is still when more have come and gone than ever were there at once,
+ * without a death: that would find what its worker has forgotten. */
+void points_expect_room(struct points *p);
 
 /* What came of killing at a stop. */
 struct points_trial {
@@ -91,5 +117,11 @@ void points_enumerate_sweeps(struct points *p, const char *name,
 /* Connect through the gateway and accept at the backend. */
 struct pair points_open(struct points *p, enum pair_side client,
     enum pair_side backend);
+/* Connect to one of the other services. */
+int points_connect(struct points *p, enum points_service service);
+/* One to echo, from connect to end. */
+void points_come_and_go(struct points *p);
+/* A connection was made in another way. */
+void points_count(struct points *p, enum points_service service);
 
 #endif

@@ -33,23 +33,11 @@ static const char extra[] = "service extra {\n"
 			    "	listen = {\"127.0.0.1:0\", \"[::1]:0\"}\n"
 			    "	backend b { address = builtin:echo }\n}\n";
 
-/* A client that comes and goes in the meantime. */
-static void
-come_and_go(struct points *p)
-{
-	int fd = net_connect(p->echo);
-
-	net_say(fd, "hello");
-	net_hear(fd, "hello");
-	close(fd);
-	p->made++;
-}
-
 static void
 begin_again(struct points *p)
 {
 	p->gateway.pid = -1; /* the killer has reaped it */
-	come_and_go(p);
+	points_come_and_go(p);
 	gateway_run(&p->gateway);
 }
 
@@ -87,7 +75,7 @@ kill_while_asked(void *arg, unsigned point)
 	points_configure(p, s->more);
 	/* It may die before it answers. */
 	json_decref(gateway_call(&p->gateway, s->method, NULL));
-	come_and_go(p);
+	points_come_and_go(p);
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
 	if (trial.has_killed)
@@ -122,8 +110,8 @@ kill_while_logging(void *arg, unsigned point)
 	struct killer killer;
 
 	killer_arm(&killer, p->gateway.pid, point);
-	come_and_go(p);
-	come_and_go(p);
+	points_come_and_go(p);
+	points_come_and_go(p);
 	let_lines_be_written(p, &killer);
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
@@ -142,7 +130,7 @@ kill_while_taking_over(void *arg, unsigned point)
 	struct killer killer;
 
 	gateway_kill(&p->gateway);
-	come_and_go(p);
+	points_come_and_go(p);
 	gateway_begin(&p->gateway);
 	killer_arm(&killer, p->gateway.pid, point);
 	while (!atomic_load(&killer.has_killed) &&
@@ -152,7 +140,7 @@ kill_while_taking_over(void *arg, unsigned point)
 	trial.seen = killer.seen;
 	if (trial.has_killed)
 		begin_again(p);
-	come_and_go(p);
+	points_come_and_go(p);
 	restore(p);
 	return trial;
 }
@@ -167,11 +155,11 @@ kill_worker_meanwhile(void *arg, unsigned point)
 
 	killer_arm(&killer, gateway_worker(&p->gateway, 0), point);
 	gateway_kill(&p->gateway);
-	come_and_go(p);
+	points_come_and_go(p);
 	gateway_run(&p->gateway);
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
-	come_and_go(p);
+	points_come_and_go(p);
 	restore(p);
 	return trial;
 }
@@ -193,7 +181,7 @@ kill_worker_in_upgrade(void *arg, unsigned point)
 	json_decref(reply);
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
-	come_and_go(p);
+	points_come_and_go(p);
 	restore(p);
 	return trial;
 }
@@ -218,7 +206,7 @@ kill_fresh_worker(void *arg, unsigned point)
 	brood_arm(&brood, p->gateway.pid, BROOD_OF_MASTER, point);
 	/* Who waits for the master itself would take what is the tracer's. */
 	ck_assert(e2e_wait(is_ready, &p->gateway, READY_MS));
-	come_and_go(p);
+	points_come_and_go(p);
 	trial.has_killed = brood_disarm(&brood);
 	trial.seen = brood.seen;
 	restore(p);
@@ -238,7 +226,7 @@ try(const char *name, points_try_fn *run, struct scenario s)
 		/* The worker that stays keeps the sockets of those that go. */
 		reload_with(&p, s.workers, "");
 		reload_with(&p, 1, "");
-		points_learn_sockets(&p);
+		points_learn(&p);
 	}
 	points_try_all(name, run, &s, QUICK_POINTS, 0);
 	points_stop(&p);

@@ -13,7 +13,7 @@
 #define QUARTER 65536U
 
 /* From accept to close, with bytes that wait in between. */
-static unsigned
+static void
 whole_life(struct points *p, enum pair_side client, enum pair_side backend)
 {
 	struct pair pair = points_open(p, client, backend);
@@ -32,14 +32,13 @@ whole_life(struct points *p, enum pair_side client, enum pair_side backend)
 	close(pair.server);
 	net_expect_end(pair.client, NET_CLOSED);
 	close(pair.client);
-	return 1;
 }
 
 /* Dialed in vain, then reset. */
-static unsigned
+static void
 retry_and_reset(struct points *p, enum pair_side client, enum pair_side backend)
 {
-	struct pair pair = {.client = net_connect(p->retry)};
+	struct pair pair = {.client = points_connect(p, POINTS_RETRY)};
 
 	(void)client;
 	(void)backend;
@@ -49,7 +48,6 @@ retry_and_reset(struct points *p, enum pair_side client, enum pair_side backend)
 	net_reset(pair.client);
 	net_expect_end(pair.server, NET_RESET);
 	close(pair.server);
-	return 1;
 }
 
 static void
