@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "common/attr.h"
 #include "harness.h"
 #include "server/state/body.h"
@@ -90,6 +92,17 @@ census_kinds(pid_t pid, const char *but)
 	ck_assert_int_eq(fclose(out), 0);
 	free(list);
 	return text;
+}
+
+void
+census_await_calls(const char *control)
+{
+	struct client client;
+
+	ck_assert_int_eq(client_open(&client, control), 0);
+	ck_assert_int_eq(shutdown(client.fd, SHUT_WR), 0);
+	ck_assert(client_has_ended(&client, SETTLE_MS));
+	client_close(&client);
 }
 
 struct kinds_question {

@@ -23,6 +23,9 @@ void census_expect_body(pid_t holder, unsigned slots, unsigned most);
 /* The kinds of descriptors that a process has, a line each, but for those that
  * begin so ("pipe:"; NULL: none are left out).  The caller frees it. */
 char *census_kinds(pid_t pid, const char *but);
+/* The master lets its control clients go, one after the other: wait until those
+ * of before have left. */
+void census_await_calls(const char *control);
 /* Wait until they are these. */
 void census_expect_kinds(pid_t pid, const char *but, const char *kinds);
 

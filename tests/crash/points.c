@@ -16,9 +16,6 @@
 #define QUICK_POINTS 40U
 #define QUICK_DEATHS 6U /* with their sweeps */
 #define QUICK_SWEEPS 6U
-/* Of a run's connections: one, and the last one whose slot is just being
- * freed. */
-#define AT_ONCE 2U
 
 const char *const points_service_names[POINTS_SERVICES] = {
     [POINTS_TCP] = "tcp",
@@ -96,7 +93,7 @@ points_start(struct points *p)
 	gateway_run(&p->gateway);
 	learn_addresses(p);
 	add_residents(p);
-	p->most = POINTS_RESIDENTS + AT_ONCE;
+	p->most = POINTS_MOST(1);
 	points_learn(p);
 }
 
@@ -190,7 +187,7 @@ step_of(unsigned stops, unsigned quick)
 }
 
 unsigned
-points_try_all(const char *name, points_try_fn *try, void *arg, unsigned quick,
+points_try_any(const char *name, points_try_fn *try, void *arg, unsigned quick,
     unsigned offset)
 {
 	unsigned killed;
@@ -199,12 +196,22 @@ points_try_all(const char *name, points_try_fn *try, void *arg, unsigned quick,
 
 	say_point(name, KILLER_NEVER);
 	stops = try(arg, KILLER_NEVER).seen;
-	ck_assert_uint_gt(stops, 0);
+	if (stops == 0)
+		return 0;
 	step = step_of(stops, quick);
 	killed = try_stops(name, try, arg, stops, 1 + offset % step, step);
-	ck_assert_uint_gt(killed, 0);
 	fprintf(stderr, "%s: %u stops, killed at %u of them\n", name, stops,
 	    killed);
+	return killed;
+}
+
+unsigned
+points_try_all(const char *name, points_try_fn *try, void *arg, unsigned quick,
+    unsigned offset)
+{
+	unsigned killed = points_try_any(name, try, arg, quick, offset);
+
+	ck_assert_uint_gt(killed, 0);
 	return killed;
 }
 

@@ -32,6 +32,8 @@
 #include "pair.h"
 
 #define POINTS_RESIDENTS 5
+/* Slots that so many connections at once take: one is just being freed. */
+#define POINTS_MOST(n) (POINTS_RESIDENTS + (n) + 1U)
 
 /* The first two by the backend's side. */
 enum points_service {
@@ -102,6 +104,10 @@ typedef struct points_trial points_try_fn(void *arg, unsigned point);
  * and say how many.  An offset makes those others than of the last call.
  * Returns how many were killed at. */
 unsigned points_try_all(const char *name, points_try_fn *try, void *arg,
+    unsigned quick, unsigned offset);
+/* The same where there may be no stop at all: after a death that a run may not
+ * get to. */
+unsigned points_try_any(const char *name, points_try_fn *try, void *arg,
     unsigned quick, unsigned offset);
 
 /* Play it without a death, then with one at each stop (or some). */

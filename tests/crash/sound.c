@@ -6,14 +6,12 @@
 
 #include "access_log.h"
 #include "census.h"
-#include "client.h"
 #include "counts.h"
 #include "net.h"
 #include "points.h"
 
 /* A worker keeps pipes for another time; none is unclaimed. */
 #define BUT_PIPES "pipe:"
-#define SETTLE_MS 5000
 
 static const int64_t residents_of[POINTS_SERVICES] = {
     [POINTS_TCP] = 2,
@@ -128,18 +126,6 @@ points_expect_sound(struct points *p)
 	expect_log(p);
 }
 
-/* The master lets its clients go one after the other: those of before, too. */
-static void
-await_end_of_calls(const struct gateway *g)
-{
-	struct client client;
-
-	ck_assert_int_eq(client_open(&client, g->control), 0);
-	ck_assert_int_eq(shutdown(client.fd, SHUT_WR), 0);
-	ck_assert(client_has_ended(&client, SETTLE_MS));
-	client_close(&client);
-}
-
 void
 points_learn(struct points *p)
 {
@@ -147,7 +133,7 @@ points_learn(struct points *p)
 
 	expect_residents(p);
 	census_expect_body(holder, POINTS_RESIDENTS, p->most);
-	await_end_of_calls(&p->gateway);
+	census_await_calls(p->gateway.control);
 	free(p->body_kinds);
 	free(p->master_kinds);
 	p->body_kinds = census_kinds(holder, BUT_PIPES);
@@ -157,14 +143,8 @@ points_learn(struct points *p)
 void
 points_come_and_go(struct points *p)
 {
-	int fd = points_connect(p, POINTS_ECHO);
-
-	net_say(fd, "hello");
-	net_hear(fd, "hello");
-	/* Not one more at once than there has to be. */
-	shutdown(fd, SHUT_WR);
-	net_expect_end(fd, NET_CLOSED);
-	close(fd);
+	points_count(p, POINTS_ECHO);
+	net_visit_echo(p->single[POINTS_ECHO]);
 }
 
 void

@@ -241,6 +241,18 @@ net_expect_end(int fd, enum net_end end)
 }
 
 void
+net_visit_echo(const char *address)
+{
+	int fd = net_connect(address);
+
+	net_say(fd, "hello");
+	net_hear(fd, "hello");
+	shutdown(fd, SHUT_WR);
+	net_expect_end(fd, NET_CLOSED);
+	close(fd);
+}
+
+void
 net_expect_turned_away(const char *address, enum net_end end)
 {
 	int fd = net_try_connect(address);

@@ -47,6 +47,8 @@ void net_receive(int fd, void *data, size_t length);
 /* Send and expect words; for short exchanges. */
 void net_say(int fd, const char *words);
 void net_hear(int fd, const char *words);
+/* The whole life of a connection to an echo. */
+void net_visit_echo(const char *address);
 
 /* How a stream ended, with what came before it thrown away. */
 enum net_end {
