@@ -1,17 +1,19 @@
 /*
  * The master killed at each of its system calls: in a reload, while workers
- * hand connections over, while it is replaced by a program, while it writes the
- * access log, and while it takes over what the last one left.  The next one takes over what there is, and
- * nobody has noticed anything.  So it is when a worker is killed at each of its
+ * hand connections over because there are fewer or for a rebalance, while it is
+ * replaced by a program, while it writes the access log, and while it takes over
+ * what the last one left.  The next one takes over what there is, and nobody has
+ * noticed anything.  So it is when a worker is killed at each of its
  * system calls from the master's death, or from the upgrade's beginning, until
  * it has handed over; or the fresh one that it hands over to.
  */
 #include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "brood.h"
+#include "client.h"
 #include "harness.h"
 #include "killer.h"
 #include "net.h"
@@ -21,6 +23,9 @@
 /* A run takes a start of the gateway more than others. */
 #define QUICK_POINTS 10U
 #define READY_MS     20000
+/* Half of them are more than a batch of a hand-over takes
+ * (server/worker/give.h). */
+#define CROWD 60U
 
 struct scenario {
 	struct points *p;
@@ -28,6 +33,9 @@ struct scenario {
 	unsigned workers;   /* with so many in the configuration, */
 	const char *more;   /* and these services */
 };
+
+/* Connections that are handed over. */
+static int crowd[CROWD];
 
 static const char extra[] = "service extra {\n"
 			    "	listen = {\"127.0.0.1:0\", \"[::1]:0\"}\n"
@@ -62,6 +70,34 @@ restore(struct points *p)
 	points_expect_sound(p);
 }
 
+/* The reply, or NULL: it may die before it answers. */
+static json_t *
+ask(const struct gateway *g, const char *method)
+{
+	struct client client;
+	json_t *reply = NULL;
+
+	if (client_open(&client, g->control) < 0)
+		return NULL;
+	if (client_call(&client, method, NULL, false) == 0)
+		reply = client_hear(&client, RELOAD_TIMEOUT_MS);
+	client_close(&client);
+	return reply;
+}
+
+/* It was done, or who was to do it has died. */
+static void
+expect_answer(json_t *reply, bool has_killed)
+{
+	char *text = json_dumps(reply, JSON_COMPACT);
+
+	ck_assert_msg(reply != NULL || has_killed, "no answer");
+	ck_assert_msg(json_object_get(reply, "error") == NULL,
+	    "the answer is %s", text);
+	free(text);
+	json_decref(reply);
+}
+
 static struct points_trial
 kill_while_asked(void *arg, unsigned point)
 {
@@ -69,20 +105,131 @@ kill_while_asked(void *arg, unsigned point)
 	struct points *p = s->p;
 	struct points_trial trial;
 	struct killer killer;
+	json_t *reply;
 
 	killer_arm(&killer, p->gateway.pid, point);
 	p->gateway.workers = s->workers;
 	points_configure(p, s->more);
-	/* It may die before it answers. */
-	json_decref(gateway_call(&p->gateway, s->method, NULL));
+	reply = ask(&p->gateway, s->method);
 	points_come_and_go(p);
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
+	expect_answer(reply, trial.has_killed);
 	if (trial.has_killed)
 		begin_again(p);
 	restore(p);
 	return trial;
 }
+
+/* Connections that move */
+
+static void
+crowd_speaks(void)
+{
+	for (unsigned i = 0; i < CROWD; i++) {
+		net_say(crowd[i], "still there?");
+		net_hear(crowd[i], "still there?");
+	}
+}
+
+/* All to the one worker that there is. */
+static void
+crowd_comes(struct points *p)
+{
+	for (unsigned i = 0; i < CROWD; i++)
+		crowd[i] = points_connect(p, POINTS_ECHO);
+	crowd_speaks();
+	p->most = POINTS_MOST(CROWD + 1);
+}
+
+static void
+crowd_goes(void)
+{
+	crowd_speaks();
+	for (unsigned i = 0; i < CROWD; i++)
+		close(crowd[i]);
+}
+
+/* Nobody is left to hand over.  The master is not asked: that would be more
+ * stops, and each time others. */
+static void
+await_end_of(pid_t holder, const struct killer *killer)
+{
+	uint64_t end_ms = e2e_now_ms() + READY_MS;
+
+	while (kill(holder, 0) == 0 && !atomic_load(&killer->has_killed)) {
+		ck_assert_msg(e2e_now_ms() < end_ms, "holder %d remains",
+		    (int)holder);
+		e2e_pause(2);
+	}
+}
+
+/* What came of a kill while connections were moving. */
+static struct points_trial
+end_of_move(struct points *p, struct killer *killer, json_t *reply)
+{
+	struct points_trial trial;
+
+	points_come_and_go(p);
+	trial.has_killed = killer_disarm(killer);
+	trial.seen = killer->seen;
+	expect_answer(reply, trial.has_killed);
+	if (trial.has_killed)
+		begin_again(p);
+	crowd_goes();
+	restore(p);
+	return trial;
+}
+
+/* Half of all have been given to the second worker. */
+static void
+expect_evened_out(json_t *reply)
+{
+	ck_assert_int_eq(json_integer_value(gateway_find(reply,
+			     "parameters/moved")),
+	    (CROWD + POINTS_RESIDENTS) / 2);
+	json_decref(reply);
+}
+
+/* The second worker has some, and is no more. */
+static struct points_trial
+kill_with_fewer_workers(void *arg, unsigned point)
+{
+	struct points *p = ((const struct scenario *)arg)->p;
+	struct killer killer;
+	json_t *reply;
+	pid_t holder;
+
+	crowd_comes(p);
+	reload_with(p, 2, "");
+	expect_evened_out(ask(&p->gateway, "Rebalance"));
+	holder = gateway_holder(&p->gateway, 1);
+	killer_arm(&killer, p->gateway.pid, point);
+	p->gateway.workers = 1;
+	points_configure(p, "");
+	reply = ask(&p->gateway, "Reload");
+	await_end_of(holder, &killer);
+	return end_of_move(p, &killer, reply);
+}
+
+/* The first worker has them all, and gives half of them away. */
+static struct points_trial
+kill_in_rebalance(void *arg, unsigned point)
+{
+	struct points *p = ((const struct scenario *)arg)->p;
+	struct killer killer;
+	json_t *reply;
+
+	crowd_comes(p);
+	reload_with(p, 2, "");
+	killer_arm(&killer, p->gateway.pid, point);
+	reply = ask(&p->gateway, "Rebalance");
+	if (reply != NULL)
+		expect_evened_out(json_incref(reply));
+	return end_of_move(p, &killer, reply);
+}
+
+/* Lines, takeover, workers */
 
 /* It has written lines, and had time to note that. */
 static void
@@ -172,13 +319,9 @@ kill_worker_in_upgrade(void *arg, unsigned point)
 	struct points *p = s->p;
 	struct points_trial trial;
 	struct killer killer;
-	json_t *reply;
 
 	killer_arm(&killer, gateway_worker(&p->gateway, 0), point);
-	reply = gateway_call(&p->gateway, "Upgrade", NULL);
-	ck_assert_ptr_nonnull(reply);
-	ck_assert_ptr_null(json_object_get(reply, "error"));
-	json_decref(reply);
+	expect_answer(ask(&p->gateway, "Upgrade"), false);
 	trial.has_killed = killer_disarm(&killer);
 	trial.seen = killer.seen;
 	points_come_and_go(p);
@@ -239,10 +382,24 @@ START_TEST(a_reload)
 }
 END_TEST
 
-START_TEST(more_workers_and_fewer)
+START_TEST(more_workers)
 {
 	try("master, another worker", kill_while_asked,
 	    (struct scenario){.method = "Reload", .workers = 2, .more = ""});
+}
+END_TEST
+
+START_TEST(fewer_workers)
+{
+	try("master, fewer workers", kill_with_fewer_workers,
+	    (struct scenario){.workers = 2});
+}
+END_TEST
+
+START_TEST(a_rebalance)
+{
+	try("master, rebalance", kill_in_rebalance,
+	    (struct scenario){.workers = 2});
 }
 END_TEST
 
@@ -288,6 +445,6 @@ START_TEST(a_fresh_worker)
 }
 END_TEST
 
-E2E_MAIN("crash.master", a_reload, more_workers_and_fewer, an_upgrade,
-    a_takeover, the_access_log, a_worker_that_is_taken_over,
+E2E_MAIN("crash.master", a_reload, more_workers, fewer_workers, a_rebalance,
+    an_upgrade, a_takeover, the_access_log, a_worker_that_is_taken_over,
     a_worker_in_an_upgrade, a_fresh_worker)
