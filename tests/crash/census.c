@@ -20,6 +20,7 @@
 #include "server/state/body.h"
 
 #define SETTLE_MS 5000
+#define BUT_PIPES "pipe:"
 #define NUMBERS   65536
 #define LINK_SIZE 160
 
@@ -52,7 +53,8 @@ list_open(pid_t pid, size_t *count)
 	if (dir == NULL)
 		return NULL; /* it has ended */
 	while ((entry = readdir(dir)) != NULL) {
-		struct listed one = {.number = atoi(entry->d_name)};
+		struct listed one = {
+		    .number = (int)strtol(entry->d_name, NULL, 10)};
 
 		if (readlinkat(dirfd(dir), entry->d_name, one.link,
 			sizeof one.link - 1) < 0)
@@ -69,8 +71,9 @@ list_open(pid_t pid, size_t *count)
 
 /* Kinds */
 
-char *
-census_kinds(pid_t pid, const char *but)
+/* But for those that begin so; NULL: none are left out. */
+static char *
+kinds_of(pid_t pid, const char *but)
 {
 	size_t count;
 	struct listed *list = list_open(pid, &count);
@@ -94,17 +97,6 @@ census_kinds(pid_t pid, const char *but)
 	return text;
 }
 
-void
-census_await_calls(const char *control)
-{
-	struct client client;
-
-	ck_assert_int_eq(client_open(&client, control), 0);
-	ck_assert_int_eq(shutdown(client.fd, SHUT_WR), 0);
-	ck_assert(client_has_ended(&client, SETTLE_MS));
-	client_close(&client);
-}
-
 struct kinds_question {
 	pid_t pid;
 	const char *but;
@@ -118,12 +110,12 @@ has_kinds(void *arg)
 	struct kinds_question *q = arg;
 
 	free(q->found);
-	q->found = census_kinds(q->pid, q->but);
+	q->found = kinds_of(q->pid, q->but);
 	return strcmp(q->found, q->wanted) == 0;
 }
 
-void
-census_expect_kinds(pid_t pid, const char *but, const char *kinds)
+static void
+expect_kinds(pid_t pid, const char *but, const char *kinds)
 {
 	struct kinds_question q = {.pid = pid, .but = but, .wanted = kinds};
 
@@ -133,9 +125,48 @@ census_expect_kinds(pid_t pid, const char *but, const char *kinds)
 	free(q.found);
 }
 
+/* The master lets its control clients go one after the other: when a last one
+ * has left, those of before have. */
+static void
+await_end_of_calls(const struct gateway *g)
+{
+	struct client client;
+
+	ck_assert_int_eq(client_open(&client, g->control), 0);
+	ck_assert_int_eq(shutdown(client.fd, SHUT_WR), 0);
+	ck_assert(client_has_ended(&client, SETTLE_MS));
+	client_close(&client);
+}
+
+void
+census_learn(struct census *census, const struct gateway *g)
+{
+	pid_t holder = gateway_holder(g, 0);
+
+	census_forget(census);
+	await_end_of_calls(g);
+	census->body = kinds_of(holder, BUT_PIPES);
+	census->master = kinds_of(g->pid, NULL);
+}
+
+void
+census_expect(const struct census *census, const struct gateway *g)
+{
+	expect_kinds(gateway_holder(g, 0), BUT_PIPES, census->body);
+	expect_kinds(g->pid, NULL, census->master);
+}
+
+void
+census_forget(struct census *census)
+{
+	free(census->body);
+	free(census->master);
+	*census = (struct census){.body = NULL};
+}
+
 /* A body */
 
-struct census {
+struct account {
 	pid_t holder;
 	unsigned slots;
 	unsigned most;
@@ -143,12 +174,12 @@ struct census {
 	char wrong[LINK_SIZE + 96];
 };
 
-static void disagree(struct census *c, const char *format, ...)
+static void disagree(struct account *c, const char *format, ...)
     printf_like(2, 3);
 
 /* What was found first is told. */
 static void
-disagree(struct census *c, const char *format, ...)
+disagree(struct account *c, const char *format, ...)
 {
 	va_list args;
 
@@ -160,7 +191,7 @@ disagree(struct census *c, const char *format, ...)
 }
 
 static void
-claim(struct census *c, int number)
+claim(struct account *c, int number)
 {
 	if (number < BODY_FD_FREE || number >= NUMBERS)
 		disagree(c, "the body claims descriptor %d", number);
@@ -169,7 +200,7 @@ claim(struct census *c, int number)
 }
 
 static void
-claim_tables(struct census *c, const struct body_head *head)
+claim_tables(struct account *c, const struct body_head *head)
 {
 	for (int i = 0; i < BODY_FD_FREE; i++)
 		c->places[i]++;
@@ -196,7 +227,7 @@ claim_tables(struct census *c, const struct body_head *head)
 }
 
 static void
-claim_slots(struct census *c, const struct body *body)
+claim_slots(struct account *c, const struct body *body)
 {
 	unsigned slots = 0;
 
@@ -220,7 +251,7 @@ claim_slots(struct census *c, const struct body *body)
 }
 
 static void
-compare(struct census *c)
+compare(struct account *c)
 {
 	size_t count;
 	struct listed *list = list_open(c->holder, &count);
@@ -244,7 +275,7 @@ compare(struct census *c)
 }
 
 static void
-look(struct census *c)
+look(struct account *c)
 {
 	struct body body;
 	char path[48];
@@ -273,7 +304,7 @@ look(struct census *c)
 static bool
 is_even(void *arg)
 {
-	struct census *c = arg;
+	struct account *c = arg;
 
 	memset(c->places, 0, sizeof c->places);
 	c->wrong[0] = '\0';
@@ -284,11 +315,11 @@ is_even(void *arg)
 void
 census_expect_body(pid_t holder, unsigned slots, unsigned most)
 {
-	static struct census census;
+	static struct account account;
 
-	census.holder = holder;
-	census.slots = slots;
-	census.most = most;
-	ck_assert_msg(e2e_wait(is_even, &census, SETTLE_MS), "holder %d: %s",
-	    (int)holder, census.wrong);
+	account.holder = holder;
+	account.slots = slots;
+	account.most = most;
+	ck_assert_msg(e2e_wait(is_even, &account, SETTLE_MS), "holder %d: %s",
+	    (int)holder, account.wrong);
 }

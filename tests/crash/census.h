@@ -13,6 +13,8 @@
 
 #include <sys/types.h>
 
+#include "gateway.h"
+
 /*
  * Wait until the body of this holder has just so many slots in use, and no
  * descriptor that nothing claims.  It has never used more than most slots: one
@@ -20,13 +22,17 @@
  */
 void census_expect_body(pid_t holder, unsigned slots, unsigned most);
 
-/* The kinds of descriptors that a process has, a line each, but for those that
- * begin so ("pipe:"; NULL: none are left out).  The caller frees it. */
-char *census_kinds(pid_t pid, const char *but);
-/* The master lets its control clients go, one after the other: wait until those
- * of before have left. */
-void census_await_calls(const char *control);
-/* Wait until they are these. */
-void census_expect_kinds(pid_t pid, const char *but, const char *kinds);
+/* What kinds of descriptors the first worker's body and the master have, a line
+ * each; of the body's all but the pipes, which a worker keeps for another
+ * time. */
+struct census {
+	char *body;
+	char *master;
+};
+
+void census_learn(struct census *census, const struct gateway *g);
+/* Wait until they are these again. */
+void census_expect(const struct census *census, const struct gateway *g);
+void census_forget(struct census *census);
 
 #endif

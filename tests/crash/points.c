@@ -110,8 +110,7 @@ points_stop(struct points *p)
 	close(p->listen_fd[SIDE_TCP]);
 	close(p->listen_fd[SIDE_UNIX]);
 	close(p->refuses_fd);
-	free(p->body_kinds);
-	free(p->master_kinds);
+	census_forget(&p->census);
 }
 
 void

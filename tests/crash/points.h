@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "census.h"
 #include "gateway.h"
 #include "pair.h"
 
@@ -64,11 +65,10 @@ struct points {
 		bool are_known;
 		uint64_t up;
 		uint64_t down;
-	} bytes;            /* of the scenario's connection, if it makes one */
-	size_t logged;      /* lines, after the last run */
-	char *body_kinds;   /* of descriptors, when only residents are there: */
-	char *master_kinds; /* census_kinds() */
-	unsigned tried;     /* stops that a worker was killed at */
+	} bytes;       /* of the scenario's connection, if it makes one */
+	size_t logged; /* lines, after the last run */
+	struct census census; /* when only residents are there */
+	unsigned tried;       /* stops that a worker was killed at */
 };
 
 /* Plays the scenario from connect to end and checks all that can be seen of it

@@ -1,17 +1,11 @@
 /*
  * sound - what must be so after each run of a scenario; see points.h.
  */
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "access_log.h"
 #include "census.h"
 #include "counts.h"
 #include "net.h"
 #include "points.h"
-
-/* A worker keeps pipes for another time; none is unclaimed. */
-#define BUT_PIPES "pipe:"
 
 static const int64_t residents_of[POINTS_SERVICES] = {
     [POINTS_TCP] = 2,
@@ -20,17 +14,17 @@ static const int64_t residents_of[POINTS_SERVICES] = {
 };
 
 static const struct {
-	enum points_service service;
 	const char *name;
+	enum points_service service;
 	bool is_reached; /* by all of the service, or it fails all of them */
 } backends[] = {
-    {POINTS_TCP, "b", true},
-    {POINTS_UNIX, "b", true},
-    {POINTS_ECHO, "b", true},
-    {POINTS_RETRY, "none", false},
-    {POINTS_RETRY, "gone", false},
-    {POINTS_RETRY, "b", true},
-    {POINTS_SHUT, "none", false},
+    {"b", POINTS_TCP, true},
+    {"b", POINTS_UNIX, true},
+    {"b", POINTS_ECHO, true},
+    {"none", POINTS_RETRY, false},
+    {"gone", POINTS_RETRY, false},
+    {"b", POINTS_RETRY, true},
+    {"none", POINTS_SHUT, false},
 };
 
 static void
@@ -116,28 +110,21 @@ expect_residents(const struct points *p)
 void
 points_expect_sound(struct points *p)
 {
-	pid_t holder = gateway_holder(&p->gateway, 0);
-
 	expect_residents(p);
 	expect_counts(p);
-	census_expect_body(holder, POINTS_RESIDENTS, p->most);
-	census_expect_kinds(holder, BUT_PIPES, p->body_kinds);
-	census_expect_kinds(p->gateway.pid, NULL, p->master_kinds);
+	census_expect_body(gateway_holder(&p->gateway, 0), POINTS_RESIDENTS,
+	    p->most);
+	census_expect(&p->census, &p->gateway);
 	expect_log(p);
 }
 
 void
 points_learn(struct points *p)
 {
-	pid_t holder = gateway_holder(&p->gateway, 0);
-
 	expect_residents(p);
-	census_expect_body(holder, POINTS_RESIDENTS, p->most);
-	census_await_calls(p->gateway.control);
-	free(p->body_kinds);
-	free(p->master_kinds);
-	p->body_kinds = census_kinds(holder, BUT_PIPES);
-	p->master_kinds = census_kinds(p->gateway.pid, NULL);
+	census_expect_body(gateway_holder(&p->gateway, 0), POINTS_RESIDENTS,
+	    p->most);
+	census_learn(&p->census, &p->gateway);
 }
 
 void

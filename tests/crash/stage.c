@@ -5,7 +5,6 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,8 +20,6 @@
 #define STREAM_SIZE 300000U
 /* Slots that were ever used: one is just being freed. */
 #define MOST (STAGE_ALL + 1U)
-/* A worker keeps pipes for another time; none is unclaimed. */
-#define BUT_PIPES "pipe:"
 
 static const char *const service_names[STAGE_SERVICES] = {
     [STAGE_TCP] = "tcp",
@@ -98,9 +95,7 @@ stage_begin(struct stage *s)
 	gateway_run(&s->gateway);
 	learn_addresses(s);
 	stage_set_workers(s, 1);
-	s->body_kinds = census_kinds(gateway_holder(&s->gateway, 0), BUT_PIPES);
-	census_await_calls(s->gateway.control);
-	s->master_kinds = census_kinds(s->gateway.pid, NULL);
+	census_learn(&s->census, &s->gateway);
 	stage_set_workers(s, 2);
 }
 
@@ -125,8 +120,7 @@ stage_stop(struct stage *s)
 	load_free(s->load);
 	close(s->listen_fd[SIDE_TCP]);
 	close(s->listen_fd[SIDE_UNIX]);
-	free(s->body_kinds);
-	free(s->master_kinds);
+	census_forget(&s->census);
 }
 
 /* Connections */
@@ -312,11 +306,8 @@ stage_expect_empty(const struct stage *s, unsigned index)
 void
 stage_expect_sound(struct stage *s)
 {
-	pid_t holder = gateway_holder(&s->gateway, 0);
-
 	expect_counts(s);
 	stage_expect_empty(s, 0);
-	census_expect_kinds(holder, BUT_PIPES, s->body_kinds);
-	census_expect_kinds(s->gateway.pid, NULL, s->master_kinds);
+	census_expect(&s->census, &s->gateway);
 	expect_log(s);
 }

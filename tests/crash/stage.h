@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "census.h"
 #include "gateway.h"
 #include "load.h"
 #include "moved.h"
@@ -41,8 +42,7 @@ struct stage {
 	struct moved moved[STAGE_MOVED];
 	int idle[STAGE_IDLE];
 	int64_t made_of[STAGE_SERVICES];
-	char *body_kinds; /* of the descriptors of worker 0's body, alone and */
-	char *master_kinds; /* without connections: census_kinds() */
+	struct census census; /* of one worker without connections */
 };
 
 /* There are two workers then. */

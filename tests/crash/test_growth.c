@@ -8,7 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access_log.h"
 #include "brood.h"
+#include "census.h"
+#include "counts.h"
 #include "gateway.h"
 #include "harness.h"
 #include "killer.h"
@@ -39,6 +42,17 @@ say_and_hear(int fd)
 	net_hear(fd, "served?");
 }
 
+static void
+expect_counts(const struct gateway *g, int64_t connections)
+{
+	struct counts counts = {.count = 0};
+	struct counts_of of = {connections, CLIENTS + 1, 0};
+
+	counts_add_service(&counts, "s", of);
+	counts_add_backend(&counts, "s", "b", of);
+	counts_expect(&counts, g);
+}
+
 /* The kernel spreads them over the sockets of both workers. */
 static void
 expect_all_served(const struct gateway *g, const char *address)
@@ -49,10 +63,10 @@ expect_all_served(const struct gateway *g, const char *address)
 		clients[i] = net_connect(address);
 	for (size_t i = 0; i < CLIENTS; i++)
 		say_and_hear(clients[i]);
-	gateway_expect_number(g, "totals/connections", CLIENTS + 1);
+	expect_counts(g, CLIENTS + 1);
 	for (size_t i = 0; i < CLIENTS; i++)
 		close(clients[i]);
-	gateway_expect_number(g, "totals/connections", 1);
+	expect_counts(g, 1);
 }
 
 /* Both bodies were sent the same, so they hold as many sockets. */
@@ -73,12 +87,15 @@ try_growth(void *arg, unsigned point)
 	struct brood brood;
 	struct points_trial trial;
 	char address[ADDR_TEXT_SIZE];
+	char access[E2E_PATH_SIZE];
 	int client;
 
 	(void)arg;
 	gateway_init(&g);
 	g.workers = 1;
 	g.globals = "watchdog = 0\n";
+	g.access = e2e_path(access, "access.log");
+	(void)unlink(access);
 	configure(&g);
 	gateway_run(&g);
 	gateway_address(&g, "s", 0, address);
@@ -93,9 +110,12 @@ try_growth(void *arg, unsigned point)
 	trial.seen = brood.seen;
 	expect_all_served(&g, address);
 	ck_assert(e2e_wait(are_alike, &g, 5000));
+	for (unsigned i = 0; i < 2; i++)
+		census_expect_body(gateway_holder(&g, i), i == 0, CLIENTS + 2);
 	say_and_hear(client);
 	close(client);
 	gateway_stop(&g);
+	access_log_expect(access, CLIENTS + 1);
 	return trial;
 }
 

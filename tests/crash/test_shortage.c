@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access_log.h"
+#include "census.h"
+#include "counts.h"
 #include "gateway.h"
 #include "harness.h"
 #include "killer.h"
@@ -32,6 +35,8 @@
 
 struct shortage {
 	struct gateway gateway;
+	struct census census; /* while nobody is there */
+	char access[E2E_PATH_SIZE];
 	int listen_fd;
 	char address[ADDR_TEXT_SIZE];
 	int slow_fd; /* the same for the slow ones, whose sockets are local: */
@@ -49,6 +54,15 @@ open_pair(const char *address, int listen_fd)
 	return pair;
 }
 
+/* Whoever is served knows that the listening socket is in the body. */
+static void
+visit(const char *address, int listen_fd)
+{
+	struct pair pair = open_pair(address, listen_fd);
+
+	pair_close(&pair);
+}
+
 static void
 begin(struct shortage *s)
 {
@@ -56,6 +70,7 @@ begin(struct shortage *s)
 	char back[ADDR_TEXT_SIZE];
 	char bound[2][ADDR_TEXT_SIZE];
 
+	memset(s, 0, sizeof *s);
 	s->listen_fd = net_listen("127.0.0.1:0", 16, bound[0]);
 	(void)unlink(e2e_path(path, "back"));
 	snprintf(back, sizeof back, "unix:%s", path);
@@ -63,6 +78,8 @@ begin(struct shortage *s)
 	gateway_init(&s->gateway);
 	s->gateway.workers = 1;
 	s->gateway.globals = "watchdog = 0\n";
+	s->gateway.access = e2e_path(s->access, "access.log");
+	(void)unlink(s->access);
 	gateway_start(&s->gateway,
 	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
 	    "	backend b { address = \"%s\" }\n}\n"
@@ -71,13 +88,32 @@ begin(struct shortage *s)
 	    bound[0], e2e_path(path, "in"), bound[1]);
 	gateway_address(&s->gateway, "s", 0, s->address);
 	gateway_address(&s->gateway, "slow", 0, s->slow_address);
+	visit(s->address, s->listen_fd);
+	visit(s->slow_address, s->slow_fd);
+	census_expect_body(gateway_holder(&s->gateway, 0), 0, 2);
+	census_learn(&s->census, &s->gateway);
 }
 
+/* So many connections of either service have come and gone, and the first. */
 static void
-finish(struct shortage *s)
+finish(struct shortage *s, unsigned made, unsigned slow)
 {
-	gateway_expect_number(&s->gateway, "totals/connections", 0);
+	struct counts counts = {.count = 0};
+	struct counts_of of = {.accepted = 1 + made};
+
+	counts_add_service(&counts, "s", of);
+	counts_add_backend(&counts, "s", "b", of);
+	of.accepted = 1 + slow;
+	counts_add_service(&counts, "slow", of);
+	counts_add_backend(&counts, "slow", "b", of);
+	counts_add(&counts, 0, "totals/connections");
+	counts_expect(&counts, &s->gateway);
+	/* Who can't be accepted has a slot for a moment. */
+	census_expect_body(gateway_holder(&s->gateway, 0), 0, 2 + made + slow);
+	census_expect(&s->census, &s->gateway);
 	gateway_stop(&s->gateway);
+	access_log_expect(s->access, 2 + made + slow);
+	census_forget(&s->census);
 	close(s->listen_fd);
 	close(s->slow_fd);
 }
@@ -214,7 +250,7 @@ try_pipes(void *arg, unsigned point)
 			read_slow(s, i);
 		pair_close(&s->slow[i]);
 	}
-	finish(s);
+	finish(s, 1, SLOW);
 	return trial;
 }
 
@@ -250,7 +286,7 @@ START_TEST(pipes_are_told_once)
 			read_slow(&s, i);
 		pair_close(&s.slow[i]);
 	}
-	finish(&s);
+	finish(&s, 1, SLOW);
 }
 END_TEST
 
@@ -280,7 +316,7 @@ try_dial(void *arg, unsigned point)
 	send_bulk(pair.server, pair.client);
 	trial = end_of(&killer);
 	pair_close(&pair);
-	finish(s);
+	finish(s, 2, 0);
 	return trial;
 }
 

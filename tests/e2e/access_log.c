@@ -229,3 +229,15 @@ access_log_expect_unique(const struct access_log *log)
 		    "id %llu stands there twice", (unsigned long long)ids[i]);
 	free(ids);
 }
+
+void
+access_log_expect(const char *path, size_t lines)
+{
+	struct access_log log;
+
+	access_log_read(&log, path, lines);
+	ck_assert_msg(log.count == lines, "%zu lines of %zu connections",
+	    log.count, lines);
+	access_log_expect_unique(&log);
+	access_log_free(&log);
+}

@@ -51,5 +51,7 @@ const struct access_entry *access_log_find(const struct access_log *log,
 
 /* No id stands there twice. */
 void access_log_expect_unique(const struct access_log *log);
+/* A file has so many lines, or gets them: no more, and each with its own id. */
+void access_log_expect(const char *path, size_t lines);
 
 #endif

@@ -95,6 +95,16 @@ gateway_call(const struct gateway *g, const char *method,
 	return reply;
 }
 
+void
+gateway_expect_success(const json_t *reply)
+{
+	char *text = json_dumps(reply, JSON_COMPACT);
+
+	ck_assert_msg(json_object_get(reply, "error") == NULL,
+	    "the answer is %s", text);
+	free(text);
+}
+
 /* GetStatus' parameters, or NULL. */
 static json_t *
 try_status(const struct gateway *g)

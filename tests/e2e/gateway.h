@@ -77,6 +77,9 @@ void gateway_stop(struct gateway *g);
  */
 json_t *gateway_call(const struct gateway *g, const char *method,
     const char *parameters);
+/* It is no error; it may be none at all (NULL). */
+void gateway_expect_success(const json_t *reply);
+
 /* GetStatus' parameters; the caller releases them. */
 json_t *gateway_status(const struct gateway *g);
 
