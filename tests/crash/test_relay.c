@@ -17,6 +17,8 @@
 
 #define BULK  (1024UL * 1024) /* more than the buffers on the way hold */
 #define PIECE 65536UL
+/* Nothing more goes for so long: all on the way is full. */
+#define QUIET_MS 50
 
 /* One end of a stream each way, both being checked. */
 struct end {
@@ -247,24 +249,52 @@ refused(struct points *p, enum pair_side client, enum pair_side backend)
 /* All of the service whose connections come and go, so that no resident is
  * meant. */
 static void
+close_by_call(const struct points *p)
+{
+	json_t *reply = gateway_call(&p->gateway, "CloseConnections",
+	    "{\"filter\":{\"service\":\"retry\"}}");
+
+	ck_assert_int_eq(json_integer_value(gateway_find(reply,
+			     "parameters/closed")),
+	    1);
+	json_decref(reply);
+}
+
+static void
 closed_by_call(struct points *p, enum pair_side client, enum pair_side backend)
 {
 	struct pair pair = {.client = points_connect(p, POINTS_RETRY)};
-	json_t *reply;
 
 	(void)client;
 	(void)backend;
 	pair.server = net_accept(p->listen_fd[SIDE_TCP]);
 	backend_check_pair(pair.client, pair.server);
-	reply = gateway_call(&p->gateway, "CloseConnections",
-	    "{\"filter\":{\"service\":\"retry\"}}");
-	ck_assert_int_eq(json_integer_value(gateway_find(reply,
-			     "parameters/closed")),
-	    1);
-	json_decref(reply);
+	close_by_call(p);
 	net_expect_end(pair.client, NET_CLOSED);
 	net_expect_end(pair.server, NET_CLOSED);
 	pair_close(&pair);
+}
+
+/* A pipe goes with the bytes that wait in it. */
+static void
+closed_while_full(struct points *p, enum pair_side client,
+    enum pair_side backend)
+{
+	struct pair pair = {.client = points_connect(p, POINTS_RETRY)};
+	struct end end = {.fd = pair.client, .seed = 1};
+	struct pollfd pfd = {.fd = pair.client, .events = POLLOUT};
+
+	(void)client;
+	(void)backend;
+	pair.server = net_accept(p->listen_fd[SIDE_TCP]);
+	while (poll(&pfd, 1, QUIET_MS) == 1)
+		send_some(&end, SIZE_MAX);
+	close_by_call(p);
+	net_expect_end(pair.server, NET_RESET);
+	ck_assert_int_ne(net_end_within(pair.client, NET_TIMEOUT_MS), NET_OPEN);
+	pair_close(&pair);
+	/* How many of the bytes have gone on is the kernel's choice. */
+	p->bytes.are_known = false;
 }
 
 /* A Unix-domain peer that closes with bytes unread: its error is told once. */
@@ -362,6 +392,7 @@ OF_TCP(echo)
 OF_TCP(retry)
 OF_TCP(refused)
 OF_TCP(closed_by_call)
+OF_TCP(closed_while_full)
 
 /* Who dies right after it was told takes the reset along: an end is passed on,
  * and what came before it. */
@@ -388,4 +419,4 @@ END_TEST
 E2E_MAIN("crash.relay", test_request, test_bulk, test_client_ends_first,
     test_backend_ends_first, test_client_resets, test_backend_resets,
     test_urgent, test_echo, test_retry, test_refused, test_closed_by_call,
-    test_unix_reset)
+    test_closed_while_full, test_unix_reset)
