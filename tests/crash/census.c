@@ -55,12 +55,14 @@ list_open(pid_t pid, size_t *count)
 	while ((entry = readdir(dir)) != NULL) {
 		struct listed one = {
 		    .number = (int)strtol(entry->d_name, NULL, 10)};
+		struct listed *more;
 
 		if (readlinkat(dirfd(dir), entry->d_name, one.link,
 			sizeof one.link - 1) < 0)
 			continue; /* . and .. and what was closed meanwhile */
-		list = reallocarray(list, *count + 1, sizeof *list);
-		ck_assert_ptr_nonnull(list);
+		more = reallocarray(list, *count + 1, sizeof *list);
+		ck_assert_ptr_nonnull(more);
+		list = more;
 		list[(*count)++] = one;
 	}
 	closedir(dir);
