@@ -138,11 +138,11 @@ brood_arm(struct brood *b, pid_t root, enum brood_root generation,
 	ck_assert_msg(b->root == root, "process %d can't be traced", (int)root);
 }
 
-bool
+struct killer_trial
 brood_disarm(struct brood *b)
 {
 	atomic_store(&b->is_over, true);
 	killer_join(b->thread);
 	sem_destroy(&b->armed);
-	return b->has_killed;
+	return (struct killer_trial){b->seen, b->has_killed};
 }

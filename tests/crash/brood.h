@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "killer.h"
+
 enum brood_root {
 	BROOD_OF_HOLDER, /* its children are meant: successors */
 	BROOD_OF_MASTER, /* its children's children: first workers */
@@ -43,7 +45,7 @@ struct brood {
 void brood_arm(struct brood *brood, pid_t root, enum brood_root generation,
     unsigned point);
 
-/* Leave all that are traced.  Returns true if the child was killed. */
-bool brood_disarm(struct brood *brood);
+/* Leave all that are traced.  Of the child. */
+struct killer_trial brood_disarm(struct brood *brood);
 
 #endif

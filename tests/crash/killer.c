@@ -128,11 +128,11 @@ killer_arm(struct killer *k, pid_t pid, unsigned point)
 	ck_assert_msg(k->pid == pid, "process %d can't be traced", (int)pid);
 }
 
-bool
+struct killer_trial
 killer_disarm(struct killer *k)
 {
 	atomic_store(&k->is_over, true);
 	killer_join(k->thread);
 	sem_destroy(&k->armed);
-	return k->has_killed;
+	return (struct killer_trial){k->seen, k->has_killed};
 }

@@ -24,6 +24,12 @@
 /* PTRACE_O_TRACESYSGOOD tells a call's stop from a SIGTRAP by a bit. */
 #define KILLER_CALL_STOP (SIGTRAP | 0x80)
 
+/* What came of killing at a stop. */
+struct killer_trial {
+	unsigned seen; /* so many stops there were, up to that one */
+	bool has_killed;
+};
+
 struct killer {
 	pid_t pid;
 	unsigned point; /* the stop to kill at, from 1; KILLER_NEVER */
@@ -40,9 +46,9 @@ bool killer_can_trace(void);
 /* Attach; returns once stops are counted. */
 void killer_arm(struct killer *killer, pid_t pid, unsigned point);
 
-/* Detach, if it still lives.  Returns true if it was killed; a child of this
- * process has been reaped then. */
-bool killer_disarm(struct killer *killer);
+/* Detach, if it still lives.  If it was killed a child of this process has been
+ * reaped. */
+struct killer_trial killer_disarm(struct killer *killer);
 
 /* Of any thread that traces: a signal shall interrupt its waitpid(); and end
  * it, once it knows that it is over. */

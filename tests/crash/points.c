@@ -164,7 +164,7 @@ static unsigned
 try_stops(const char *name, points_try_fn *try, void *arg, unsigned stops,
     unsigned first, unsigned step)
 {
-	struct points_trial trial;
+	struct killer_trial trial;
 	unsigned killed = 0;
 
 	/* A run has a few stops more or less than another; past the last one
@@ -230,19 +230,18 @@ name_scenario(const struct scenario *s, char text[96])
 	    points_service_names[s->client], points_service_names[s->backend]);
 }
 
-static struct points_trial
+static struct killer_trial
 try_scenario(void *arg, unsigned point)
 {
 	const struct scenario *s = arg;
 	struct points *p = s->p;
 	pid_t worker = gateway_worker(&p->gateway, 0);
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 
 	killer_arm(&killer, worker, point);
 	s->play(p, s->client, s->backend);
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	if (trial.has_killed)
 		gateway_expect_successor(&p->gateway, 0, worker);
 	points_expect_sound(p);
@@ -263,18 +262,17 @@ points_enumerate(struct points *p, const char *name, points_play_fn *play,
 }
 
 /* The worker dies at s->point, its successor at a stop of its sweep. */
-static struct points_trial
+static struct killer_trial
 try_sweep(void *arg, unsigned point)
 {
 	const struct scenario *s = arg;
 	pid_t holder = gateway_holder(&s->p->gateway, 0);
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct brood brood;
 
 	brood_arm(&brood, holder, BROOD_OF_HOLDER, point);
 	(void)try_scenario(arg, s->point);
-	trial.has_killed = brood_disarm(&brood);
-	trial.seen = brood.seen;
+	trial = brood_disarm(&brood);
 	return trial;
 }
 

@@ -30,6 +30,7 @@
 #include "backend.h"
 #include "census.h"
 #include "gateway.h"
+#include "killer.h"
 #include "pair.h"
 
 #define POINTS_RESIDENTS 5
@@ -91,14 +92,8 @@ void points_expect_sound(struct points *p);
  * without a death: that would find what its worker has forgotten. */
 void points_expect_room(struct points *p);
 
-/* What came of killing at a stop. */
-struct points_trial {
-	unsigned seen; /* so many stops there were, up to that one */
-	bool has_killed;
-};
-
 /* Runs something with a death at that stop (KILLER_NEVER: without one). */
-typedef struct points_trial points_try_fn(void *arg, unsigned point);
+typedef struct killer_trial points_try_fn(void *arg, unsigned point);
 
 /* Run it without a death, then with one at each stop, or about quick of them,
  * and say how many.  An offset makes those others than of the last call.

@@ -97,11 +97,11 @@ expect_sound(const struct stopped *s)
 }
 
 /* The worker finds the order and clients that came before it. */
-static struct points_trial
+static struct killer_trial
 try_drain(void *arg, unsigned point)
 {
 	struct stopped *s = arg;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 	pid_t worker;
 
@@ -123,18 +123,17 @@ try_drain(void *arg, unsigned point)
 		net_hear(s->open[i], "still");
 		close(s->open[i]);
 	}
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	finish(s, 2UL * CLIENTS);
 	return trial;
 }
 
 /* The time is over, all are closed. */
-static struct points_trial
+static struct killer_trial
 try_close(void *arg, unsigned point)
 {
 	struct stopped *s = arg;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 
 	begin(s);
@@ -146,8 +145,7 @@ try_close(void *arg, unsigned point)
 		net_expect_end(s->open[i], NET_CLOSED);
 		close(s->open[i]);
 	}
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	finish(s, CLIENTS);
 	return trial;
 }

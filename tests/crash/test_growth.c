@@ -80,12 +80,12 @@ are_alike(void *arg)
 	    proc_fds_named(gateway_holder(g, 1), "socket:") + 1;
 }
 
-static struct points_trial
+static struct killer_trial
 try_growth(void *arg, unsigned point)
 {
 	struct gateway g;
 	struct brood brood;
-	struct points_trial trial;
+	struct killer_trial trial;
 	char address[ADDR_TEXT_SIZE];
 	char access[E2E_PATH_SIZE];
 	int client;
@@ -106,8 +106,7 @@ try_growth(void *arg, unsigned point)
 	configure(&g);
 	reload_expect_done(&g);
 	gateway_expect_successor(&g, 1, 0);
-	trial.has_killed = brood_disarm(&brood);
-	trial.seen = brood.seen;
+	trial = brood_disarm(&brood);
 	expect_all_served(&g, address);
 	ck_assert(e2e_wait(are_alike, &g, 5000));
 	for (unsigned i = 0; i < 2; i++)

@@ -23,11 +23,11 @@ struct handover {
 	unsigned first;  /* stop of its death, where its successor dies too */
 };
 
-static struct points_trial
+static struct killer_trial
 hand_over(const struct handover *h, unsigned point)
 {
 	struct stage *s = h->stage;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 	pid_t remains;
 
@@ -37,8 +37,7 @@ hand_over(const struct handover *h, unsigned point)
 	killer_arm(&killer, gateway_worker(&s->gateway, h->victim), point);
 	load_release(s->load);
 	stage_set_workers(s, 1);
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	if (trial.has_killed && h->victim == 0)
 		gateway_expect_successor(&s->gateway, 0, remains);
 	stage_end_all(s);
@@ -47,25 +46,24 @@ hand_over(const struct handover *h, unsigned point)
 	return trial;
 }
 
-static struct points_trial
+static struct killer_trial
 try_handover(void *arg, unsigned point)
 {
 	return hand_over(arg, point);
 }
 
 /* The successor is killed before its sweep is over. */
-static struct points_trial
+static struct killer_trial
 try_sweep(void *arg, unsigned point)
 {
 	const struct handover *h = arg;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct brood brood;
 
 	brood_arm(&brood, gateway_holder(&h->stage->gateway, h->victim),
 	    BROOD_OF_HOLDER, point);
 	(void)hand_over(h, h->first);
-	trial.has_killed = brood_disarm(&brood);
-	trial.seen = brood.seen;
+	trial = brood_disarm(&brood);
 	return trial;
 }
 

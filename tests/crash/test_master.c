@@ -93,12 +93,12 @@ expect_answer(json_t *reply, bool has_killed)
 	json_decref(reply);
 }
 
-static struct points_trial
+static struct killer_trial
 kill_while_asked(void *arg, unsigned point)
 {
 	const struct scenario *s = arg;
 	struct points *p = s->p;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 	json_t *reply;
 
@@ -107,8 +107,7 @@ kill_while_asked(void *arg, unsigned point)
 	points_configure(p, s->more);
 	reply = ask(&p->gateway, s->method);
 	points_come_and_go(p);
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	expect_answer(reply, trial.has_killed);
 	if (trial.has_killed)
 		begin_again(p);
@@ -160,14 +159,13 @@ await_end_of(pid_t holder, const struct killer *killer)
 }
 
 /* What came of a kill while connections were moving. */
-static struct points_trial
+static struct killer_trial
 end_of_move(struct points *p, struct killer *killer, json_t *reply)
 {
-	struct points_trial trial;
+	struct killer_trial trial;
 
 	points_come_and_go(p);
-	trial.has_killed = killer_disarm(killer);
-	trial.seen = killer->seen;
+	trial = killer_disarm(killer);
 	expect_answer(reply, trial.has_killed);
 	if (trial.has_killed)
 		begin_again(p);
@@ -187,7 +185,7 @@ expect_evened_out(json_t *reply)
 }
 
 /* The second worker has some, and is no more. */
-static struct points_trial
+static struct killer_trial
 kill_with_fewer_workers(void *arg, unsigned point)
 {
 	struct points *p = ((const struct scenario *)arg)->p;
@@ -208,7 +206,7 @@ kill_with_fewer_workers(void *arg, unsigned point)
 }
 
 /* The first worker has them all, and gives half of them away. */
-static struct points_trial
+static struct killer_trial
 kill_in_rebalance(void *arg, unsigned point)
 {
 	struct points *p = ((const struct scenario *)arg)->p;
@@ -243,32 +241,31 @@ let_lines_be_written(const struct points *p, const struct killer *killer)
 }
 
 /* The next one writes what this one did not, and that alone. */
-static struct points_trial
+static struct killer_trial
 kill_while_logging(void *arg, unsigned point)
 {
 	const struct scenario *s = arg;
 	struct points *p = s->p;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 
 	killer_arm(&killer, p->gateway.pid, point);
 	points_come_and_go(p);
 	points_come_and_go(p);
 	let_lines_be_written(p, &killer);
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	if (trial.has_killed)
 		begin_again(p);
 	restore(p);
 	return trial;
 }
 
-static struct points_trial
+static struct killer_trial
 kill_while_taking_over(void *arg, unsigned point)
 {
 	const struct scenario *s = arg;
 	struct points *p = s->p;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 
 	gateway_kill(&p->gateway);
@@ -278,8 +275,7 @@ kill_while_taking_over(void *arg, unsigned point)
 	while (!atomic_load(&killer.has_killed) &&
 	    !gateway_is_ready(&p->gateway))
 		e2e_pause(5);
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	if (trial.has_killed)
 		begin_again(p);
 	points_come_and_go(p);
@@ -287,38 +283,36 @@ kill_while_taking_over(void *arg, unsigned point)
 	return trial;
 }
 
-static struct points_trial
+static struct killer_trial
 kill_worker_meanwhile(void *arg, unsigned point)
 {
 	const struct scenario *s = arg;
 	struct points *p = s->p;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 
 	killer_arm(&killer, gateway_worker(&p->gateway, 0), point);
 	gateway_kill(&p->gateway);
 	points_come_and_go(p);
 	gateway_run(&p->gateway);
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	points_come_and_go(p);
 	restore(p);
 	return trial;
 }
 
 /* It is done all the same. */
-static struct points_trial
+static struct killer_trial
 kill_worker_in_upgrade(void *arg, unsigned point)
 {
 	const struct scenario *s = arg;
 	struct points *p = s->p;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 
 	killer_arm(&killer, gateway_worker(&p->gateway, 0), point);
 	expect_answer(ask(&p->gateway, "Upgrade"), false);
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	points_come_and_go(p);
 	restore(p);
 	return trial;
@@ -331,12 +325,12 @@ is_ready(void *arg)
 }
 
 /* The first worker of a master that takes over, which is given all. */
-static struct points_trial
+static struct killer_trial
 kill_fresh_worker(void *arg, unsigned point)
 {
 	const struct scenario *s = arg;
 	struct points *p = s->p;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct brood brood;
 
 	gateway_kill(&p->gateway);
@@ -345,8 +339,7 @@ kill_fresh_worker(void *arg, unsigned point)
 	/* Who waits for the master itself would take what is the tracer's. */
 	ck_assert(e2e_wait(is_ready, &p->gateway, READY_MS));
 	points_come_and_go(p);
-	trial.has_killed = brood_disarm(&brood);
-	trial.seen = brood.seen;
+	trial = brood_disarm(&brood);
 	restore(p);
 	return trial;
 }

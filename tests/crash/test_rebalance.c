@@ -30,12 +30,12 @@ expect_moved(json_t *reply)
 	json_decref(reply);
 }
 
-static struct points_trial
+static struct killer_trial
 try_rebalance(void *arg, unsigned point)
 {
 	const struct rebalance *r = arg;
 	struct stage *s = r->stage;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 	pid_t victim;
 
@@ -48,8 +48,7 @@ try_rebalance(void *arg, unsigned point)
 	killer_arm(&killer, victim, point);
 	load_release(s->load);
 	expect_moved(stage_call(s, "Rebalance"));
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	if (trial.has_killed)
 		gateway_expect_successor(&s->gateway, r->victim, victim);
 	stage_end_all(s);

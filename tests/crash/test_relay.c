@@ -322,13 +322,13 @@ open_unread(struct told *t, int *from, int *to)
 	net_say(*from, "last words");
 }
 
-static struct points_trial
+static struct killer_trial
 try_unread(void *arg, unsigned point)
 {
 	struct told *t = arg;
 	struct points *p = &t->points;
 	pid_t worker = gateway_worker(&p->gateway, 0);
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 	enum net_end end;
 	int from;
@@ -340,8 +340,7 @@ try_unread(void *arg, unsigned point)
 	net_hear(to, "last words");
 	end = net_end_within(to, NET_TIMEOUT_MS);
 	close(to);
-	trial.has_killed = killer_disarm(&killer);
-	trial.seen = killer.seen;
+	trial = killer_disarm(&killer);
 	ck_assert_int_ne(end, NET_OPEN);
 	ck_assert(end == NET_RESET || trial.has_killed);
 	t->orderly += end == NET_CLOSED;

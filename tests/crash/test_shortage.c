@@ -214,22 +214,12 @@ send_bulk(int from, int to)
 	ck_assert_mem_eq(heard, sent, sizeof heard);
 }
 
-static struct points_trial
-end_of(struct killer *killer)
-{
-	struct points_trial trial;
-
-	trial.has_killed = killer_disarm(killer);
-	trial.seen = killer->seen;
-	return trial;
-}
-
 /* No pipe can be had until one of the slow readers reads. */
-static struct points_trial
+static struct killer_trial
 try_pipes(void *arg, unsigned point)
 {
 	struct shortage *s = arg;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 	struct pair pair;
 
@@ -243,7 +233,7 @@ try_pipes(void *arg, unsigned point)
 	read_slow(s, 0);
 	net_hear(pair.server, "is there a pipe?");
 	send_bulk(pair.server, pair.client);
-	trial = end_of(&killer);
+	trial = killer_disarm(&killer);
 	pair_close(&pair);
 	for (int i = 0; i < SLOW; i++) {
 		if (i > 0)
@@ -292,11 +282,11 @@ END_TEST
 
 /* A client is accepted, and no socket can be had for its backend until
  * another connection ends. */
-static struct points_trial
+static struct killer_trial
 try_dial(void *arg, unsigned point)
 {
 	struct shortage *s = arg;
-	struct points_trial trial;
+	struct killer_trial trial;
 	struct killer killer;
 	struct pair idle;
 	struct pair pair;
@@ -314,7 +304,7 @@ try_dial(void *arg, unsigned point)
 	pair.server = net_accept(s->listen_fd);
 	net_hear(pair.server, "is anybody there?");
 	send_bulk(pair.server, pair.client);
-	trial = end_of(&killer);
+	trial = killer_disarm(&killer);
 	pair_close(&pair);
 	finish(s, 2, 0);
 	return trial;
