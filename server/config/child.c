@@ -134,6 +134,7 @@ read_configuration(const struct config_request *request, struct report *report,
 	if (is_whole && !report_is_full(report)) {
 		compile_user(&build, is_sound);
 		compile_build(&build);
+		compile_local_ports(&build);
 	}
 	report_sort(report);
 	if (report->findings_count > 0)

@@ -116,6 +116,8 @@ head_is_good(const struct plan *plan)
 	    plan->max_connections >= 1 &&
 	    plan->max_connections <= PLAN_CONNECTIONS_MAX &&
 	    plan->groups_count <= PLAN_GROUPS_MAX &&
+	    plan->local_ports_split != 1 &&
+	    plan->local_ports_split <= UINT16_MAX &&
 	    is_string(plan, plan->config_path) &&
 	    is_string(plan, plan->user_name) &&
 	    is_string(plan, plan->group_name);

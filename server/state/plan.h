@@ -31,7 +31,7 @@
 #include "common/attr.h"
 
 #define PLAN_MAGIC           0x6e616c7064767273ULL /* "srvdplan" */
-#define PLAN_VERSION         3
+#define PLAN_VERSION         4
 #define PLAN_SERVICES_MAX    4096
 #define PLAN_LISTENERS_MAX   4096
 #define PLAN_BACKENDS_MAX    16384
@@ -176,6 +176,10 @@ struct plan {
 	uint32_t gid;
 	uint32_t groups_count;
 	uint32_t groups[PLAN_GROUPS_MAX]; /* supplementary */
+
+	/* Backends are dialed from the local ports from here on, and from
+	 * those below while none of these is left; 0: from any. */
+	uint32_t local_ports_split;
 
 	struct plan_control control;
 	struct plan_log log;

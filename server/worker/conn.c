@@ -134,16 +134,22 @@ conn_close_side(struct slot *slot, enum side side)
 		close(fd);
 }
 
-static void
-part_side(const struct slot *slot, enum side side, enum conn_end end)
+void
+conn_reset_at_close(const struct slot *slot, enum side side)
 {
 	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
+	(void)setsockopt(slot->fd[side], SOL_SOCKET, SO_LINGER, &reset,
+	    sizeof(reset));
+}
+
+static void
+part_side(const struct slot *slot, enum side side, enum conn_end end)
+{
 	if (slot->fd[side] == 0)
 		return;
 	if (end == END_RESET && conn_side_is_tcp(slot, side))
-		(void)setsockopt(slot->fd[side], SOL_SOCKET, SO_LINGER, &reset,
-		    sizeof(reset));
+		conn_reset_at_close(slot, side);
 	else if (end != END_CLEAN)
 		(void)shutdown(slot->fd[side], SHUT_RDWR);
 }

@@ -33,6 +33,8 @@ void conn_leave(struct worker *w, struct slot *slot);
 
 /* Close one side's descriptor and forget all about it. */
 void conn_close_side(struct slot *slot, enum side side);
+/* Let the close of a TCP side be a reset, which leaves no TIME_WAIT. */
+void conn_reset_at_close(const struct slot *slot, enum side side);
 
 /* Is the socket of this side a TCP one? */
 bool conn_side_is_tcp(const struct slot *slot, enum side side);

@@ -13,6 +13,7 @@
 #include "server/worker/count.h"
 #include "server/worker/dial.h"
 #include "server/worker/levels.h"
+#include "server/worker/local_ports.h"
 #include "server/worker/pick.h"
 #include "server/worker/poller.h"
 #include "server/worker/relay.h"
@@ -102,6 +103,15 @@ not_dialed(struct worker *w)
 	return DIAL_SHORT;
 }
 
+static int
+call_connect(struct worker *w, const struct slot *slot,
+    const struct sockaddr *address, socklen_t length)
+{
+	return conn_side_is_tcp(slot, SIDE_BACKEND)
+	    ? local_ports_connect(w, slot, address, length)
+	    : connect(slot->fd[SIDE_BACKEND], address, length);
+}
+
 /* Call connect() for the slot's socket; again as often as it likes. */
 static enum dial_result
 connect_backend(struct worker *w, struct slot *slot)
@@ -111,8 +121,8 @@ connect_backend(struct worker *w, struct slot *slot)
 
 	if (length < 0)
 		return DIAL_FAILED;
-	if (connect(slot->fd[SIDE_BACKEND], (struct sockaddr *)&ss,
-		(socklen_t)length) == 0 ||
+	if (call_connect(w, slot, (struct sockaddr *)&ss, (socklen_t)length) ==
+		0 ||
 	    errno == EISCONN)
 		return DIAL_CONNECTED;
 	if (errno == EINPROGRESS || errno == EALREADY) {
@@ -171,6 +181,7 @@ end_attempt(struct worker *w, struct slot *slot)
 	slot->has_backend = 0;
 	slot->builtin = 0;
 	memset(&slot->server, 0, sizeof(slot->server));
+	memset(&slot->source, 0, sizeof(slot->source));
 }
 
 /* As if this attempt had not been made. */
@@ -236,13 +247,33 @@ note_time(const struct worker *w, struct slot *slot)
 	slot->connect_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
-static void
+/* A dial to an address of this machine where nobody listens may be given that
+ * very port, and is connected to itself then (RFC 9293, 3.5). */
+static bool
+is_to_itself(const struct slot *slot)
+{
+	return conn_side_is_tcp(slot, SIDE_BACKEND) &&
+	    slot->source.kind == slot->server.kind &&
+	    slot->source.port == slot->server.port &&
+	    memcmp(slot->source.ip, slot->server.ip, sizeof(slot->source.ip)) ==
+	    0;
+}
+
+/* False: it is no backend that answered, and the attempt has failed. */
+static bool
 succeed(struct worker *w, struct slot *slot)
 {
 	note_time(w, slot);
 	note_source(slot);
+	if (is_to_itself(slot)) {
+		/* The backend could not bind to a port in TIME_WAIT. */
+		conn_reset_at_close(slot, SIDE_BACKEND);
+		fail_attempt(w, slot, ECONNREFUSED);
+		return false;
+	}
 	count_connected(w, slot);
 	relay_start(w, slot);
+	return true;
 }
 
 /* A backend that is down is told of now and then, not with every client. */
@@ -294,8 +325,11 @@ dial_start(struct worker *w, struct slot *slot)
 		switch (dial_backend(w, slot)) {
 		case DIAL_CONNECTED:
 			worker_journal(w, JOURNAL_CONN, number);
-			succeed(w, slot);
-			return;
+			if (succeed(w, slot))
+				return;
+			worker_journal(w, JOURNAL_DIAL, number);
+			error = ECONNREFUSED;
+			break;
 		case DIAL_WAITING:
 			return;
 		case DIAL_SHORT:
@@ -322,7 +356,8 @@ dial_on_event(struct worker *w, struct slot *slot, uint32_t events)
 		return;
 	/* A failed connect is never writable without one of these as well. */
 	if ((events & (EPOLLERR | EPOLLHUP)) == 0) {
-		succeed(w, slot);
+		if (!succeed(w, slot))
+			dial_start(w, slot);
 		return;
 	}
 	(void)getsockopt(slot->fd[SIDE_BACKEND], SOL_SOCKET, SO_ERROR, &error,
@@ -348,7 +383,8 @@ dial_on_timer(struct worker *w, struct slot *slot)
 	}
 	switch (connect_backend(w, slot)) {
 	case DIAL_CONNECTED:
-		succeed(w, slot);
+		if (!succeed(w, slot))
+			dial_start(w, slot);
 		break;
 	case DIAL_FAILED:
 		fail_attempt(w, slot, errno);
@@ -430,7 +466,8 @@ dial_recover(struct worker *w, struct slot *slot, bool was_worked_on)
 		return;
 	}
 	if (is_connected(slot)) {
-		succeed(w, slot);
+		if (!succeed(w, slot))
+			dial_start(w, slot);
 		return;
 	}
 	if (slot->fd[SIDE_BACKEND] != 0 && slot->server.kind == ADDR_UNIX) {

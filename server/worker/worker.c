@@ -58,11 +58,14 @@ init_caches(struct worker *w)
 
 	w->listening =
 	    reserve(sizeof(struct listening) * (size_t)BODY_SOCKETS_MAX);
+	w->lower_until_ms =
+	    reserve(sizeof(uint64_t) * (size_t)PLAN_BACKENDS_MAX);
 	w->free_slots = reserve((slots + 1) * sizeof(uint32_t));
 	w->starved.slots = reserve((slots + 1) * sizeof(uint32_t));
 	w->starved.queued = reserve(slots + 1);
-	if (w->listening == NULL || w->free_slots == NULL ||
-	    w->starved.slots == NULL || w->starved.queued == NULL)
+	if (w->listening == NULL || w->lower_until_ms == NULL ||
+	    w->free_slots == NULL || w->starved.slots == NULL ||
+	    w->starved.queued == NULL)
 		return -ENOMEM;
 	return timers_init(&w->timers, slots, w->now_ms);
 }

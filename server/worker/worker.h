@@ -94,6 +94,9 @@ struct worker {
 				      * NULL */
 	struct listening *listening; /* BODY_SOCKETS_MAX of them */
 	int32_t *turns; /* of each backend, for the weighted round robin */
+	/* Of each backend: dial it from the lower local ports till then; 0 or
+	 * past: from the upper ones.  PLAN_BACKENDS_MAX of them. */
+	uint64_t *lower_until_ms;
 
 	uint64_t now_ms;      /* CLOCK_MONOTONIC, as of this round */
 	uint64_t now_us;      /* the same moment */

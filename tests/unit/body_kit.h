@@ -100,6 +100,7 @@ kit_memory(struct kit *kit)
 	(void)close(read_fd);
 	w->now_ms = kit_now_ms();
 	w->listening = calloc((size_t)BODY_SOCKETS_MAX, sizeof(*w->listening));
+	w->lower_until_ms = calloc(PLAN_BACKENDS_MAX, sizeof(uint64_t));
 	w->free_slots = calloc(KIT_SLOTS + 1, sizeof(uint32_t));
 	w->starved.slots = calloc(KIT_SLOTS + 1, sizeof(uint32_t));
 	w->starved.queued = calloc(KIT_SLOTS + 1, 1);
@@ -157,6 +158,7 @@ kit_revive(struct kit *kit)
 	w->now_ms = old.now_ms;
 	w->log_level = LEVEL_DEBUG;
 	w->listening = old.listening;
+	w->lower_until_ms = old.lower_until_ms;
 	w->free_slots = old.free_slots;
 	w->starved.slots = old.starved.slots;
 	w->starved.queued = old.starved.queued;

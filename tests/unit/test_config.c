@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "server/config/compile.h"
 #include "tests/unit/config_file.h"
 
 static const char full[] =
@@ -202,6 +203,43 @@ START_TEST(names_are_looked_up_for_use)
 }
 END_TEST
 
+START_TEST(local_ports_are_split)
+{
+	static const struct {
+		const char *release;
+		const char *range;
+		uint32_t split;
+	} cases[] = {
+	    {"6.8.0", "32768\t60999\n", 39826},
+	    {"6.18.44-1-amd64", "32768\t60999\n", 39826},
+	    {"10.0", "1024\t65535\n", 17152},
+	    {"6.8", "1 65535", 16384},
+	    {"6.8", "5000 5003", 5001},
+	    /* Before: every socket is searched as any other. */
+	    {"6.7.12", "32768\t60999\n", 0},
+	    {"6.1.0-41-amd64", "32768\t60999\n", 0},
+	    {"5.10.0", "32768\t60999\n", 0},
+	    {"6", "32768\t60999\n", 0},
+	    {"", "32768\t60999\n", 0},
+	    /* None, or nothing to divide. */
+	    {"6.8", "5000 5002", 0},
+	    {"6.8", "60999 32768", 0},
+	    {"6.8", "0 65535", 0},
+	    {"6.8", "32768 65536", 0},
+	    {"6.8", "32768", 0},
+	    {"6.8", "", 0},
+	    {"6.8", "x y", 0},
+	    {"6.8", "99999999999999999999 -99999999999999999999", 0},
+	    {"6.8", "-99999999999999999999 99999999999999999999", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		ck_assert_uint_eq(local_ports_split(cases[i].release,
+				      cases[i].range),
+		    cases[i].split);
+}
+END_TEST
+
 START_TEST(limits_are_counted)
 {
 	struct config_result result;
@@ -265,5 +303,5 @@ END_TEST
 
 UNIT_MAIN("config", every_key_reaches_the_plan,
     trap_12_print_reads_back_to_the_same_plan, values_reach_the_plan,
-    names_are_looked_up_for_use, limits_are_counted, plan_is_sealed,
-    many_rows_have_limits)
+    names_are_looked_up_for_use, local_ports_are_split, limits_are_counted,
+    plan_is_sealed, many_rows_have_limits)

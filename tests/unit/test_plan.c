@@ -115,6 +115,8 @@ static const struct damage damages[] = {
     DAMAGE(plan.max_connections, 0),
     DAMAGE(plan.max_connections, UINT32_MAX),
     DAMAGE(plan.groups_count, PLAN_GROUPS_MAX + 1),
+    DAMAGE(plan.local_ports_split, 1),
+    DAMAGE(plan.local_ports_split, UINT16_MAX + 1),
     DAMAGE(plan.config_path, 24),
     DAMAGE(plan.user_name, UINT32_MAX),
     DAMAGE(plan.group_name, 24),
