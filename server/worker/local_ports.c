@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include "server/worker/local_ports.h"
 
@@ -34,8 +35,9 @@ choose_part(const struct worker *w, int fd, enum part part)
 	    sizeof(range));
 }
 
-int
-local_ports_connect(struct worker *w, const struct slot *slot,
+/* connect(), from one part and then the other. */
+static int
+connect_from_parts(struct worker *w, const struct slot *slot,
     const struct sockaddr *address, socklen_t length)
 {
 	uint64_t *lower_until_ms = &w->lower_until_ms[slot->backend];
@@ -53,4 +55,32 @@ local_ports_connect(struct worker *w, const struct slot *slot,
 		*lower_until_ms = w->now_ms + LOWER_MS;
 	choose_part(w, fd, part == PART_UPPER ? PART_LOWER : PART_UPPER);
 	return connect(fd, address, length);
+}
+
+/* Is there an address to reach it from?  A datagram socket asks for that alone,
+ * and sends nothing. */
+static bool
+has_source(const struct sockaddr *address, socklen_t length)
+{
+	int fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has;
+
+	if (fd < 0)
+		return true;
+	has = connect(fd, address, length) == 0 || errno != EADDRNOTAVAIL;
+	close(fd);
+	return has;
+}
+
+int
+local_ports_connect(struct worker *w, const struct slot *slot,
+    const struct sockaddr *address, socklen_t length)
+{
+	int rc = connect_from_parts(w, slot, address, length);
+
+	/* The kernel has one error for both. */
+	if (rc < 0 && errno == EADDRNOTAVAIL)
+		errno =
+		    has_source(address, length) ? EADDRNOTAVAIL : ENETUNREACH;
+	return rc;
 }

@@ -24,7 +24,11 @@
 #include "common/attr.h"
 #include "server/worker/worker.h"
 
-/* connect(2), with its results, of the TCP socket that dials slot's backend. */
+/*
+ * connect(2), with its results, of the TCP socket that dials slot's backend.
+ * EADDRNOTAVAIL is a lack of ports only: if this machine has no address to
+ * reach the backend from (IPv6 is off), that is ENETUNREACH.
+ */
 must_check int local_ports_connect(struct worker *w, const struct slot *slot,
     const struct sockaddr *address, socklen_t length);
 
