@@ -70,6 +70,21 @@ canon_end(struct canon *canon, struct place place)
 	end_line(canon, place, "}");
 }
 
+void
+canon_keep_aside(struct canon *canon, const struct section *section,
+    const struct key *key, struct place place, const char *value)
+{
+	struct canon_aside *aside;
+
+	canon->asides = memory_grow(canon->asides, canon->asides_count,
+	    sizeof(*canon->asides));
+	aside = &canon->asides[canon->asides_count++];
+	aside->section = section;
+	aside->key = key;
+	aside->place = place;
+	aside->value = memory_copy(value);
+}
+
 struct place
 canon_place(const struct canon *canon, int line)
 {

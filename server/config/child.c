@@ -129,8 +129,10 @@ read_configuration(const struct config_request *request, struct report *report,
 	build_init(&build, request, report);
 	is_whole = scan_files(request->path, report, &canon);
 	is_sound = report->findings_count == 0;
-	if (!report_is_full(report))
+	if (!report_is_full(report)) {
 		parse_canon(&canon, &build);
+		parse_asides(&canon, request, report);
+	}
 	if (is_whole && !report_is_full(report)) {
 		compile_user(&build, is_sound);
 		compile_build(&build);

@@ -158,6 +158,43 @@ read_tree(const struct parse *parse, cfg_t *cfg)
 		read_service(parse, cfg_getnsec(cfg, name, i));
 }
 
+/* The member's row in a plan that nobody is to see. */
+static void *
+scratch_row(struct build *scratch, const struct section *section)
+{
+	switch ((enum section_id)(section - sections)) {
+	case SECTION_BACKEND:
+		return &scratch->backends[0];
+	case SECTION_SERVICE:
+		return &scratch->services[0];
+	default:
+		return &scratch->head;
+	}
+}
+
+void
+parse_asides(const struct canon *canon, const struct config_request *request,
+    struct report *report)
+{
+	struct build scratch;
+
+	build_init(&scratch, request, report);
+	(void)build_service(&scratch, "");
+	(void)build_backend(&scratch, "");
+	for (uint32_t i = 0; i < canon->asides_count; i++) {
+		const struct canon_aside *aside = &canon->asides[i];
+		const struct value value = {
+		    .build = &scratch,
+		    .key = aside->key,
+		    .text = aside->value,
+		    .place = aside->place,
+		};
+		char *row = scratch_row(&scratch, aside->section);
+
+		aside->key->type->read(&value, row + aside->key->offset);
+	}
+}
+
 void
 parse_canon(const struct canon *canon, struct build *build)
 {

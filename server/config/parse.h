@@ -12,4 +12,8 @@
 /* Reports to the build's report what the values are wrong about. */
 void parse_canon(const struct canon *canon, struct build *build);
 
+/* The same of the values that were kept aside, which no plan is made of. */
+void parse_asides(const struct canon *canon,
+    const struct config_request *request, struct report *report);
+
 #endif

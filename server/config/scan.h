@@ -3,8 +3,8 @@
  *
  * Holds every statement to the tables of key.h, reports what is unknown,
  * misplaced, missing or given twice, and passes on only what is sound.  One
- * mistake hides no other: a statement that is wrong is left out, and the scan
- * goes on behind it.
+ * mistake hides no other: a statement that is wrong is left out, the values in
+ * it are kept aside to be checked, and the scan goes on behind it.
  *
  * Runs in: the configuration's child.  Knows nothing of what values mean.
  */

@@ -117,6 +117,32 @@ is_list_rest(const struct scan *scan)
 		    NULL);
 }
 
+/* At a value that is not for the plan. */
+static void
+keep_aside(struct scan *scan, const struct key *key)
+{
+	const struct token *value = scan_now(scan);
+
+	canon_keep_aside(scan->canon, scan_body(scan)->section, key,
+	    value->place, value->text);
+}
+
+/* At a value in a list, the first that is passed on or a later one.  True if it
+ * is. */
+static bool
+pass_listed(struct scan *scan, const struct key *key, bool muted, bool first)
+{
+	const struct token *value = scan_now(scan);
+
+	if (value->bad)
+		return false;
+	if (muted)
+		keep_aside(scan, key);
+	else
+		canon_list_value(scan->canon, value->place, first, value->text);
+	return true;
+}
+
 /* At a list's {; the key takes lists. */
 static void
 scan_list(struct scan *scan, const struct key *key, bool muted)
@@ -133,9 +159,8 @@ scan_list(struct scan *scan, const struct key *key, bool muted)
 			report_add(scan->report, scan_now(scan)->place,
 			    "%s: the list is too long: it can have %d values",
 			    key->name, KEY_VALUES_MAX);
-		if (!muted && !scan_now(scan)->bad && values <= KEY_VALUES_MAX)
-			canon_list_value(scan->canon, scan_now(scan)->place,
-			    passed++ == 0, scan_now(scan)->text);
+		else if (values <= KEY_VALUES_MAX)
+			passed += pass_listed(scan, key, muted, passed == 0);
 		scan_advance(scan);
 		if (scan_now(scan)->type != TOKEN_COMMA)
 			break;
@@ -185,7 +210,9 @@ scan_value(struct scan *scan, const struct key *key, struct place place,
 		scan_advance(scan);
 		scan_advance(scan);
 	} else {
-		if (!value->bad && !muted)
+		if (!value->bad && muted)
+			keep_aside(scan, key);
+		else if (!value->bad)
 			canon_setting(scan->canon, value->place, key->name,
 			    value->text);
 		scan_advance(scan);

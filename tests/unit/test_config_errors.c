@@ -117,6 +117,45 @@ static const struct bad cases[] = {
 	"listen is given twice", 0},
     {"trap 7: twice, the second is checked too",
 	USER "log { level = info }\nlog { levle = x }\n", 4, "levle", 2},
+    {"trap 7: a second log's values",
+	USER "log { level = info }\nlog { level = x\ntarget = y }\n", 5,
+	"target", 3},
+    {"trap 7: a third control's values",
+	USER "control { mode = 600 }\ncontrol { mode = 8 }\n"
+	     "control { mode = 9 }\n",
+	5, "octal", 4},
+    {"trap 7: a second setting's value", USER "workers = 1\nworkers = x\n", 4,
+	"whole number", 2},
+    {"trap 7: a second list's values",
+	IN_SERVICE("listen = {127.0.0.1:2,\n127.0.0.1, ::1:80}"), 4, "no port",
+	3},
+    {"trap 7: a second service's values",
+	"user = root\n" SERVICE
+	"service s {\nlisten = 127.0.0.1:99999 retries = 8\n"
+	"backend b { address = builtin:echo }\n}\n",
+	4, "65535", 3},
+    {"trap 7: a second service's backend",
+	"user = root\n" SERVICE "service s { listen = 127.0.0.1:1\n"
+	"backend b { address = 127.0.0.1:0 }\n}\n",
+	4, "can't be 0", 2},
+    {"trap 7: a second service's own second backend",
+	"user = root\n" SERVICE "service s { listen = 127.0.0.1:1\n"
+	"backend b { address = builtin:echo }\n"
+	"backend b { address = builtin:echo weight = x }\n}\n",
+	5, "weight", 3},
+    {"trap 7: a second backend's values",
+	IN_SERVICE("backend a { address = builtin:echo }\n"
+		   "backend a { address = 10.0.0.1:99999\nweight = -1 }"),
+	5, "weight", 3},
+    {"trap 7: a second backend's wrong keys",
+	IN_SERVICE("backend a { address = builtin:echo }\n"
+		   "backend a {\nadress = builtin:echo }"),
+	5, "did you mean \"address\"", 3},
+    {"values in a service with a bad name",
+	USER "service \"a b\" { listen = 127.0.0.1:2\n"
+	     "retries = 8 backend b { address = builtin:echo } }\n",
+	4, "0 to 7", 2},
+    {"+= and its value", USER "workers += x\n", 3, "whole number", 2},
     /* Numbers. */
     {"trap 8: hexadecimal", USER "workers = 0x10\n", 3, "whole number", 0},
     {"trap 8: float", IN_SERVICE("retries = 1.0"), 3, "whole number", 0},

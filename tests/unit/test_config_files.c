@@ -32,10 +32,11 @@ START_TEST(includes_are_sorted_and_relative)
 	write_text("[d]/2.conf", "\nservice s {\n listen = 1\n");
 	write_text("one.inc", "workers = x\n" SERVICE);
 	result = load("main.conf", true);
-	ck_assert_uint_eq(result.errors_count, 3);
+	ck_assert_uint_eq(result.errors_count, 4);
 	ck_assert(has_error(&result, "one.inc", 1, "workers"));
 	ck_assert(has_error(&result, "[d]/2.conf", 2, "one.inc:2"));
 	ck_assert(has_error(&result, "[d]/2.conf", 2, "never closed"));
+	ck_assert(has_error(&result, "[d]/2.conf", 3, "no port"));
 	config_result_release(&result);
 }
 END_TEST
