@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -80,6 +81,37 @@ open_dir(struct doors *doors)
 	return rc;
 }
 
+static const char *
+kind_of(mode_t mode)
+{
+	if (S_ISDIR(mode))
+		return "a directory";
+	return S_ISLNK(mode) ? "a symbolic link" : "a file";
+}
+
+/* If the error is that what stands at the path is another user's, or open to
+ * others, or no directory: say whose it is, for somebody to judge. */
+static bool
+explain_found(const char *path, int error, char *why, size_t why_size)
+{
+	const struct passwd *entry;
+	struct stat st;
+
+	if (error != -EPERM && error != -EACCES && error != -ENOTDIR &&
+	    error != -ELOOP)
+		return false;
+	if (lstat(path, &st) < 0)
+		return false;
+	entry = getpwuid(st.st_uid);
+	(void)snprintf(why, why_size,
+	    "%s is %s of user %.32s (uid %u) with mode %04o, not a directory "
+	    "of uid %u alone (mode 0700): if no srvd has it, remove it, or "
+	    "name another path in control { path }",
+	    path, kind_of(st.st_mode), entry == NULL ? "?" : entry->pw_name,
+	    st.st_uid, st.st_mode & 07777, geteuid());
+	return true;
+}
+
 static void
 explain(const struct doors *doors, const char *control_path, int error,
     char *why, size_t why_size)
@@ -95,12 +127,7 @@ explain(const struct doors *doors, const char *control_path, int error,
 		    "socket %s: try again, or name another path in control "
 		    "{ path }",
 		    control_path);
-	else if (error == -EPERM || error == -ENOTDIR || error == -ELOOP)
-		(void)snprintf(why, why_size,
-		    "%s is not a directory of this user alone (mode 0700): "
-		    "remove it, or name another path in control { path }",
-		    doors->path);
-	else
+	else if (!explain_found(doors->path, error, why, why_size))
 		(void)snprintf(why, why_size,
 		    "cannot make the directory %s: %s", doors->path,
 		    strerror(-error));

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 
 #include "tests/unit/takeover_kit.h"
 
@@ -183,6 +184,38 @@ START_TEST(only_listening_sockets_are_kept)
 }
 END_TEST
 
+/* Root removes what is another's if told whose it is. */
+static void
+expect_named(const char *path, uid_t owner, const char *words)
+{
+	struct doors other = {.is_open = false};
+
+	ck_assert_int_eq(chown(path_of("control.bodies"), owner, (gid_t)-1), 0);
+	ck_assert_int_eq(doors_open(&other, path, why, sizeof(why)), -EPERM);
+	ck_assert_msg(strstr(why, words) != NULL, "%s", why);
+}
+
+START_TEST(whose_directory_it_is_is_told)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	char path[128];
+	char words[64];
+
+	begin();
+	(void)snprintf(path, sizeof(path), "%.127s", path_of("control"));
+	doors_close(&master.doors, true);
+	if (geteuid() != 0 || nobody == NULL)
+		return; /* it can't be given away */
+	(void)snprintf(words, sizeof(words),
+	    "of user nobody (uid %u) with mode "
+	    "0700",
+	    nobody->pw_uid);
+	ck_assert_int_eq(mkdir(path_of("control.bodies"), 0700), 0);
+	expect_named(path, nobody->pw_uid, words);
+	expect_named(path, 54321, "(uid 54321) with mode 0700");
+}
+END_TEST
+
 START_TEST(the_directory_is_ours_alone)
 {
 	struct doors other = {.is_open = false};
@@ -197,9 +230,11 @@ START_TEST(the_directory_is_ours_alone)
 	ck_assert_int_eq(mkdir(path_of("control.bodies"), 0700), 0);
 	ck_assert_int_eq(chmod(path_of("control.bodies"), 0750), 0);
 	ck_assert_int_eq(doors_open(&other, path, why, sizeof(why)), -EPERM);
+	ck_assert_ptr_nonnull(strstr(why, "with mode 0750"));
 	ck_assert_int_eq(rmdir(path_of("control.bodies")), 0);
 	ck_assert_int_eq(symlink("/tmp", path_of("control.bodies")), 0);
 	ck_assert_int_lt(doors_open(&other, path, why, sizeof(why)), 0);
+	ck_assert_ptr_nonnull(strstr(why, "a symbolic link of"));
 	ck_assert_ptr_nonnull(strstr(why, "remove it"));
 	ck_assert_int_eq(unlink(path_of("control.bodies")), 0);
 	ck_assert_int_eq(doors_open(&other, path_of("no/control"), why,
@@ -211,4 +246,5 @@ END_TEST
 
 UNIT_MAIN("takeover", what_there_is_is_found, nobody_is_there,
     ended_bodies_are_forgotten, unfinished_ones_are_not_waited_for_for_ever,
-    only_listening_sockets_are_kept, the_directory_is_ours_alone)
+    only_listening_sockets_are_kept, whose_directory_it_is_is_told,
+    the_directory_is_ours_alone)
