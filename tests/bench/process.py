@@ -5,7 +5,9 @@ behind when it ends becomes a child of this process (a subreaper), so that it
 can be found, and nothing else is ever signalled.
 """
 import ctypes
+import errno
 import glob
+import itertools
 import os
 import re
 import resource
@@ -17,10 +19,12 @@ import time
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LEAST_DESCRIPTORS = 4096
+FIRST_PORT = 10000      # below are those of services, and of the demo
 TICK_US = 1e6 / os.sysconf('SC_CLK_TCK')
 
 prctl = ctypes.CDLL(None).prctl
 started = set()     # pids of what start() has started and end() not ended
+ports_tried = itertools.count(os.getpid() * 16)
 
 
 class Failed(Exception):
@@ -184,8 +188,22 @@ def end(process, how=signal.SIGTERM):
 
 
 def free_port():
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    """A TCP port of 127.0.0.1 that was free a moment ago.
+
+    Below those that the kernel gives to dials, so that none takes it before
+    somebody listens there; the kernel's choice only where dials get all.
+    """
+    end = int(read('/proc/sys/net/ipv4/ip_local_port_range').split()[0])
+    count = max(0, end - FIRST_PORT)
     with socket.socket() as sock:
+        for _ in range(count):
+            port = FIRST_PORT + next(ports_tried) % count
+            try:
+                sock.bind(('127.0.0.1', port))
+                return port
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
         sock.bind(('127.0.0.1', 0))
         return sock.getsockname()[1]
 

@@ -12,6 +12,7 @@
 #include "harness.h"
 #include "net.h"
 #include "proc.h"
+#include "tests/free_port.h"
 
 bool
 software_has(const char *const names[], size_t count)
@@ -28,11 +29,10 @@ software_has(const char *const names[], size_t count)
 int
 software_free_port(void)
 {
-	char bound[ADDR_TEXT_SIZE];
-	int fd = net_bind("127.0.0.1:0", bound);
+	struct sockaddr_in sin;
 
-	close(fd);
-	return (int)strtol(strrchr(bound, ':') + 1, NULL, 10);
+	close(free_port_bind(&sin));
+	return ntohs(sin.sin_port);
 }
 
 int

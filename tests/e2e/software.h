@@ -15,7 +15,7 @@
 /* Are they all installed?  If not, the test is skipped aloud. */
 bool software_has(const char *const names[], size_t count);
 
-/* A port that was free a moment ago. */
+/* A port that was free a moment ago, and that no dial gets meanwhile. */
 int software_free_port(void);
 /* Of a service's first listener. */
 int software_port_of(const struct gateway *g, const char *service);

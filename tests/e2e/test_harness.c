@@ -14,6 +14,8 @@
 #include "load.h"
 #include "net.h"
 #include "proc.h"
+#include "software.h"
+#include "tests/free_port.h"
 
 static void
 run_direct(const char *listen_on)
@@ -288,7 +290,19 @@ START_TEST(processes_are_described)
 }
 END_TEST
 
-E2E_MAIN("harness", streams_are_exact, faults_are_seen,
-    faults_at_a_reset_are_seen, only_who_is_cut_may_end_early,
+/* A server that is to listen there finds them free. */
+START_TEST(no_dial_gets_a_free_port)
+{
+	int first = software_free_port();
+	unsigned end = free_port_end();
+
+	ck_assert_int_ne(first, software_free_port());
+	if (end > FREE_PORT_FIRST)
+		ck_assert_uint_lt((unsigned)first, end);
+}
+END_TEST
+
+E2E_MAIN("harness", no_dial_gets_a_free_port, streams_are_exact,
+    faults_are_seen, faults_at_a_reset_are_seen, only_who_is_cut_may_end_early,
     urgent_bytes_are_sent, nobody_listening_is_a_loss, ends_are_told_apart,
     processes_are_described)

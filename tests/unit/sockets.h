@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/free_port.h"
 #include "tests/unit/unit.h"
 
 #define WAIT_MS 5000
@@ -30,20 +31,14 @@ unix_pair(int fds[2])
 	    0);
 }
 
-/* A listening TCP socket on loopback, with its address. */
+/* A listening TCP socket on loopback, with its address; when it is closed no
+ * dial gets its port. */
 static inline int
 tcp_listener(struct sockaddr_in *sin)
 {
-	socklen_t length = sizeof(*sin);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = free_port_bind(sin);
 
-	memset(sin, 0, sizeof(*sin));
-	sin->sin_family = AF_INET;
-	sin->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)sin, length), 0);
 	ck_assert_int_eq(listen(fd, 16), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)sin, &length), 0);
 	return fd;
 }
 
