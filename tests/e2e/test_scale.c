@@ -1,12 +1,16 @@
 /*
  * Many connections, many slow ones, and not enough of everything.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway.h"
@@ -25,7 +29,7 @@ struct fixture {
 };
 
 static void
-fixture_start(struct fixture *f, unsigned workers)
+fixture_start_with(struct fixture *f, unsigned workers, const char *globals)
 {
 	char backend[ADDR_TEXT_SIZE];
 
@@ -33,11 +37,18 @@ fixture_start(struct fixture *f, unsigned workers)
 	load_listen(f->load, "127.0.0.1:0", backend);
 	gateway_init(&f->gateway);
 	f->gateway.workers = workers;
+	f->gateway.globals = globals;
 	gateway_start(&f->gateway,
 	    "service s {\n	listen = {\"127.0.0.1:0\"}\n"
 	    "	backend b { address = \"%s\" }\n}\n",
 	    backend);
 	gateway_address(&f->gateway, "s", 0, f->address);
+}
+
+static void
+fixture_start(struct fixture *f, unsigned workers)
+{
+	fixture_start_with(f, workers, "");
 }
 
 static void
@@ -89,7 +100,79 @@ START_TEST(two_thousand_connections)
 }
 END_TEST
 
-/* The workers' user has 16,384 pages of full-size pipes, which is 256. */
+/* What a worker asks for; its user has 16,384 pages of such pipes, which is
+ * 256 (pipe-user-pages-soft), and then gets smaller ones. */
+#define FULL_PIPE    (256 * 1024)
+#define SLOW_READERS 300
+
+/* Pipes in which bytes wait. */
+struct waiting {
+	unsigned full;
+	unsigned small;
+};
+
+/* One descriptor of many; of a pipe's two the one that is for reading. */
+static void
+count_waiting(struct waiting *w, int dir_fd, const char *name)
+{
+	char link[32] = "";
+	struct stat st;
+	int bytes = 0;
+	int fd;
+
+	if (readlinkat(dir_fd, name, link, sizeof link - 1) < 0 ||
+	    strncmp(link, "pipe:", 5) != 0 ||
+	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (st.st_mode & S_IRUSR) == 0)
+		return;
+	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return; /* it was closed meanwhile */
+	if (ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0) {
+		if (fcntl(fd, F_GETPIPE_SZ) >= FULL_PIPE)
+			w->full++;
+		else
+			w->small++;
+	}
+	close(fd);
+}
+
+static void
+count_all_waiting(struct waiting *w, pid_t pid)
+{
+	const struct dirent *entry;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	ck_assert_msg(dir != NULL, "%s: %s", path, strerror(errno));
+	while ((entry = readdir(dir)) != NULL)
+		count_waiting(w, dirfd(dir), entry->d_name);
+	closedir(dir);
+}
+
+/* If this process may look, and the system's limits are as they mostly are. */
+static void
+expect_small_pipes(const struct gateway *g)
+{
+	struct waiting w = {.full = 0, .small = 0};
+	struct rlimit limit;
+	char pages[32];
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	proc_read_file("/proc/sys/fs/pipe-user-pages-soft", pages,
+	    sizeof pages);
+	if (proc_fds(gateway_holder(g, 0)) < 0 || limit.rlim_max < 5000 ||
+	    strcmp(pages, "16384\n") != 0)
+		return;
+	for (unsigned i = 0; i < g->workers; i++)
+		count_all_waiting(&w, gateway_holder(g, i));
+	ck_assert_msg(w.full > 0 && w.small > 0,
+	    "bytes wait in %u pipes of full size and %u smaller ones", w.full,
+	    w.small);
+}
+
 START_TEST(slow_readers_hinder_nobody)
 {
 	const struct load_spec slow = {"slow reader", LOAD_BOTH,
@@ -102,18 +185,20 @@ START_TEST(slow_readers_hinder_nobody)
 	struct fixture f;
 	uint64_t bytes;
 
-	fixture_start(&f, 2);
-	load_add(f.load, f.address, &slow, 300, 300);
-	run_until_connections(&f, 300);
+	/* Descriptors that are not for connections are for pipes. */
+	fixture_start_with(&f, 2, "max_connections = 400");
+	load_add(f.load, f.address, &slow, SLOW_READERS, SLOW_READERS);
+	run_until_connections(&f, SLOW_READERS);
 	do { /* until nothing moves: all buffers are full */
 		bytes = load_counts(f.load)->bytes;
 		load_run(f.load, 300);
 	} while (load_counts(f.load)->bytes != bytes);
+	expect_small_pipes(&f.gateway);
 	load_add(f.load, f.address, &fast, 20, 20);
 	load_add(f.load, f.address, &bulk, 4, 4);
 	load_finish_labelled(f.load, "fast", 15000);
 	load_finish_labelled(f.load, "fast bulk", 15000);
-	ck_assert_uint_eq(load_counts(f.load)->running, 300);
+	ck_assert_uint_eq(load_counts(f.load)->running, SLOW_READERS);
 	load_release(f.load);
 	load_finish(f.load, 30000);
 	load_expect_exact(f.load);
