@@ -44,9 +44,12 @@ compile_local_ports(struct build *build)
 	struct utsname system;
 	char range[64];
 	ssize_t length;
-	int fd = open(SYSTEM_RANGE, O_RDONLY | O_CLOEXEC);
+	int fd;
 
-	if (fd < 0 || uname(&system) < 0)
+	if (uname(&system) < 0)
+		return;
+	fd = open(SYSTEM_RANGE, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return;
 	length = read(fd, range, sizeof(range) - 1);
 	close(fd);
