@@ -14,10 +14,11 @@
 
 #define OUTPUT_SIZE (1u << 20)
 
-/* How long one run is, in seconds. */
-#define DIRECT_S    1
-#define CALM_S      2
-#define DISTURBED_S 3
+/* How long one run is: until so much has been sent, or time for something to
+ * happen. */
+#define DIRECT    "-n 128M"
+#define CALM      "-n 512M"
+#define DISTURBED "-t 3"
 
 static char output[OUTPUT_SIZE];
 static int server_port; /* of the servers behind the gateway */
@@ -146,13 +147,14 @@ start_server(int port)
 }
 
 static void
-run_mode(struct disturb *d, const struct mode *mode, int port, int seconds)
+run_mode(struct disturb *d, const struct mode *mode, int port,
+    const char *length)
 {
 	char command[256];
 	pid_t server = start_server(server_port);
 
 	snprintf(command, sizeof command,
-	    "exec iperf3 -c 127.0.0.1 -p %d -J -i 0 -t %d %s", port, seconds,
+	    "exec iperf3 -c 127.0.0.1 -p %d -J -i 0 %s %s", port, length,
 	    mode->options);
 	disturb_run(d, command, output, sizeof output);
 	check_output(mode, command);
@@ -195,9 +197,9 @@ START_TEST(as_direct)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
 		start_gateway(&g, &modes[i]);
-		run_mode(&none, &modes[i], server_port, DIRECT_S);
+		run_mode(&none, &modes[i], server_port, DIRECT);
 		run_mode(&none, &modes[i], software_port_of(&g, "direct"),
-		    CALM_S);
+		    CALM);
 		stop_gateway(&g, 0);
 	}
 }
@@ -218,7 +220,7 @@ START_TEST(disturbed)
 
 		start_gateway(&g, &modes[i]);
 		run_mode(&disturb, &modes[i], software_port_of(&g, "chain"),
-		    DISTURBED_S);
+		    DISTURBED);
 		stop_gateway(&g, disturb.kills);
 	}
 }

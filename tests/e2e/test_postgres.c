@@ -24,7 +24,7 @@
 #define COMMAND_SIZE 1024
 #define BIN_SIZE     256
 #define CLIENTS      8
-#define SCALE        2
+#define SCALE        1
 
 /* In the name of the gateway's own Unix-domain socket, where a client of
  * PostgreSQL looks for it. */
@@ -190,7 +190,8 @@ cluster_fill(const struct cluster *c)
 	char command[COMMAND_SIZE];
 
 	snprintf(command, sizeof command,
-	    "exec %spgbench -h 127.0.0.1 -p %d -U bench -i -q -s %d postgres",
+	    "exec %spgbench -h 127.0.0.1 -p %d -U bench -i -I dtgp -q -s %d "
+	    "postgres",
 	    c->bin, c->port, SCALE);
 	run(command);
 }
