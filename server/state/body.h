@@ -29,7 +29,7 @@
 #include "server/state/slot.h"
 
 #define BODY_MAGIC         0x79646f6264767273ULL /* "srvdbody" */
-#define BODY_VERSION       5
+#define BODY_VERSION       6
 #define BODY_PIPES_MAX     1024
 #define BODY_LISTENERS_MAX (2 * PLAN_LISTENERS_MAX)
 #define BODY_PLANS         2
@@ -60,7 +60,6 @@ enum body_fd {
 enum journal_act {
 	JOURNAL_NONE,
 	JOURNAL_ACCEPT,
-	JOURNAL_DIAL,
 	JOURNAL_CONN
 };
 

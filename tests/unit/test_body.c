@@ -238,9 +238,9 @@ END_TEST
 START_TEST(a_journal_is_one_word)
 {
 	uint64_t none = 0;
-	uint64_t word = JOURNAL(JOURNAL_DIAL, UINT32_MAX);
+	uint64_t word = JOURNAL(JOURNAL_CONN, UINT32_MAX);
 
-	ck_assert_int_eq(JOURNAL_ACT_OF(word), JOURNAL_DIAL);
+	ck_assert_int_eq(JOURNAL_ACT_OF(word), JOURNAL_CONN);
 	ck_assert_uint_eq(JOURNAL_SLOT_OF(word), UINT32_MAX);
 	ck_assert_int_eq(JOURNAL_ACT_OF(none), JOURNAL_NONE);
 	ck_assert_uint_eq(JOURNAL(JOURNAL_NONE, 0), 0);

@@ -203,7 +203,7 @@ never_begun(void *arg)
 	(void)arg;
 	kit_table(&kit);
 	slot = put_dialing();
-	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_DIAL, 0));
+	atomic_store(&kit.w.head->journal, JOURNAL(JOURNAL_CONN, 0));
 	CHILD_CHECK(sweep(&kit.w) == 0);
 	CHILD_CHECK(slot->state == CONN_DIALING && slot->backend == 0);
 	CHILD_CHECK(slot->tried_count == 1 && failed_dials() == 0);

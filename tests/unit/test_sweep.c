@@ -160,7 +160,7 @@ no_adoption(void *arg)
 START_TEST(other_strays_are_closed)
 {
 	static const int acts[] = {
-	    JOURNAL_NONE, JOURNAL_ACCEPT, JOURNAL_DIAL, JOURNAL_CONN, 200};
+	    JOURNAL_NONE, JOURNAL_ACCEPT, JOURNAL_CONN, 200};
 
 	begin();
 	for (size_t i = 0; i < ARRAY_LEN(acts); i++)
@@ -397,7 +397,7 @@ START_TEST(a_culprit_alone_is_closed)
 	static const struct blame blames[] = {
 	    {DEATH_SIGNAL, JOURNAL_CONN, true},
 	    {DEATH_WATCHDOG, JOURNAL_CONN, true},
-	    {DEATH_SIGNAL, JOURNAL_DIAL, true},
+	    {DEATH_SIGNAL, JOURNAL_CONN, true},
 	    {DEATH_SIGNAL, JOURNAL_NONE, false},
 	    {DEATH_KILLED, JOURNAL_CONN, false},
 	    {DEATH_EXIT, JOURNAL_CONN, false},
