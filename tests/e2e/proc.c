@@ -47,6 +47,18 @@ proc_read_file(const char *path, char *text, size_t size)
 	(void)read_all(path, text, size);
 }
 
+bool
+proc_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written =
+	    fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
 static ssize_t
 read_proc(pid_t pid, const char *name, char *text, size_t size)
 {

@@ -77,5 +77,7 @@ void proc_become_nobody(void);
 bool proc_has_program(const char *name);
 /* The first size - 1 bytes of a file as a string; empty if there is none. */
 void proc_read_file(const char *path, char *text, size_t size);
+/* Write it to a file that is there, a setting of the kernel's for one. */
+bool proc_write_file(const char *path, const char *text);
 
 #endif

@@ -40,24 +40,12 @@
 #define DECOYS      6
 
 static bool
-write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool written =
-	    fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return written;
-}
-
-static bool
 write_number(const char *path, int64_t number)
 {
 	char text[24];
 
 	snprintf(text, sizeof text, "%lld", (long long)number);
-	return write_text(path, text);
+	return proc_write_file(path, text);
 }
 
 static bool
@@ -66,7 +54,7 @@ cgroup_make(void)
 	(void)rmdir(CGROUP); /* of a test that failed */
 	if (mkdir(CGROUP, 0755) != 0)
 		return false;
-	(void)write_text(CGROUP "/memory.swappiness", "0");
+	(void)proc_write_file(CGROUP "/memory.swappiness", "0");
 	if (write_number(CGROUP "/memory.limit_in_bytes", CGROUP_SIZE))
 		return true;
 	(void)rmdir(CGROUP);
@@ -176,7 +164,7 @@ run_out_of_memory(const struct gateway *g, struct load *load)
 	int status;
 
 	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)worker);
-	ck_assert_msg(write_text(path, "1000"), "%s: %s", path,
+	ck_assert_msg(proc_write_file(path, "1000"), "%s: %s", path,
 	    strerror(errno));
 	pid = start_in_cgroup(take_rest, 0);
 	do {

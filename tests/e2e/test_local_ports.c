@@ -2,16 +2,11 @@
  * The local ports that backends are dialed from: which they are, what they
  * leave to others, and what happens when there are none.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -20,40 +15,8 @@
 #include "gateway.h"
 #include "harness.h"
 #include "net.h"
+#include "network.h"
 #include "shortages.h"
-
-#define SYSTEM_RANGE "/proc/sys/net/ipv4/ip_local_port_range"
-#define IPV6_OFF     "/proc/sys/net/ipv6/conf/all/disable_ipv6"
-
-static bool
-write_setting(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool written = write(fd, value, strlen(value)) > 0;
-
-	close(fd);
-	return written;
-}
-
-/* From here on this process and its children have a network of their own,
- * with these local ports.  Skips the test if that can't be had. */
-static bool
-make_network(const char *ports)
-{
-	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-	bool made = unshare(CLONE_NEWNET) == 0;
-	int fd;
-
-	if (!made) {
-		e2e_skip("no network namespace: %s", strerror(errno));
-		return false;
-	}
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &loopback), 0);
-	ck_assert(write_setting(SYSTEM_RANGE, ports));
-	close(fd);
-	return true;
-}
 
 /* Shortage */
 
@@ -164,7 +127,7 @@ START_TEST(all_are_taken)
 	struct harbour h;
 	pid_t old;
 
-	if (!make_network(PORTS_RANGE))
+	if (!network_make(PORTS_RANGE))
 		return;
 	harbour_start(&h);
 	harbour_fill(&h);
@@ -368,18 +331,18 @@ use_parts(const char *backend)
 
 START_TEST(parts_of_ipv4)
 {
-	if (!make_network(PARTS_RANGE))
+	if (!network_make(PARTS_RANGE))
 		return;
 	/* No address of IPv6 can be reached then, and that is no lack of ports,
 	 * although the kernel has the same error for it. */
-	ck_assert(write_setting(IPV6_OFF, "1"));
+	network_turn_off_ipv6();
 	use_parts(BACKEND);
 }
 END_TEST
 
 START_TEST(parts_of_ipv6)
 {
-	if (make_network(PARTS_RANGE))
+	if (network_make(PARTS_RANGE))
 		use_parts("[::1]:9000");
 }
 END_TEST
@@ -401,7 +364,7 @@ START_TEST(none_is_dialed_from_its_own)
 	int server;
 	int listen_fd;
 
-	if (!make_network(ITS_RANGE))
+	if (!network_make(ITS_RANGE))
 		return;
 	gateway_init(&g);
 	gateway_start(&g,
