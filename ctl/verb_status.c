@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "ctl/cells.h"
 #include "ctl/command.h"
 #include "ctl/json.h"
@@ -57,7 +57,8 @@ print_config(const json_t *status, const struct table_look *look)
 	    (long long)json_number_of(status, "generation"));
 	if (at_us > 0)
 		wrap_piece(&wrap, "loaded %s (%s ago)", text_time(at_us, when),
-		    text_age((int64_t)time(NULL) - at_us / 1000000, age));
+		    text_age(((int64_t)clock_epoch_us() - at_us) / 1000000,
+			age));
 	wrap_end(&wrap);
 }
 
