@@ -37,7 +37,7 @@ int attempt_watch(struct worker *w, struct slot *slot);
 /* It has failed, by this errno: count that, and end it. */
 void attempt_fail(struct worker *w, struct slot *slot, int error);
 
-/* End it as if it had not been made. */
+/* End it as if it had not been made, but for slot->phase_ms. */
 void attempt_withdraw(struct worker *w, struct slot *slot);
 
 /* The slot has no backend any more; neither counted nor untried. */

@@ -81,6 +81,7 @@ dial_start(struct worker *w, struct slot *slot)
 	uint32_t backend = 0;
 	int error = 0;
 
+	/* What accept.c began is a connection now. */
 	worker_journal(w, JOURNAL_CONN, worker_slot_number(w, slot));
 	if (slot->is_postponed) {
 		slot->is_postponed = 0;

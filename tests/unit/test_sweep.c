@@ -397,7 +397,7 @@ START_TEST(a_culprit_alone_is_closed)
 	static const struct blame blames[] = {
 	    {DEATH_SIGNAL, JOURNAL_CONN, true},
 	    {DEATH_WATCHDOG, JOURNAL_CONN, true},
-	    {DEATH_SIGNAL, JOURNAL_CONN, true},
+	    {DEATH_SIGNAL, JOURNAL_ACCEPT, true},
 	    {DEATH_SIGNAL, JOURNAL_NONE, false},
 	    {DEATH_KILLED, JOURNAL_CONN, false},
 	    {DEATH_EXIT, JOURNAL_CONN, false},
