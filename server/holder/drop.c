@@ -54,7 +54,7 @@ has_capabilities(void)
 	struct __user_cap_header_struct head = {
 	    .version = _LINUX_CAPABILITY_VERSION_3,
 	};
-	struct __user_cap_data_struct held[2];
+	struct __user_cap_data_struct held[2] = {{0}};
 
 	return syscall(SYS_capget, &head, held) < 0 ||
 	    (held[0].permitted | held[1].permitted) != 0;

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,46 @@ child_aborts(void (*run)(void *arg), void *arg)
 
 	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
 	    "the child ended with wait status %#x", (unsigned)status);
+}
+
+/*
+ * From here on this process gets descriptors with numbers below that only, until
+ * limit_end() of what it returns.  A child sees to both: under valgrind a process
+ * that limits itself changes valgrind's mind and not the kernel's, and can't
+ * fork while it is limited.
+ */
+static inline pid_t
+limit_descriptors(rlim_t below)
+{
+	struct rlimit limit;
+	struct rlimit few;
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)alarm(20);
+		CHILD_CHECK(prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit) ==
+		    0);
+		few = limit;
+		few.rlim_cur = below;
+		CHILD_CHECK(prlimit(getppid(), RLIMIT_NOFILE, &few, NULL) == 0);
+		(void)raise(SIGSTOP);
+		CHILD_CHECK(prlimit(getppid(), RLIMIT_NOFILE, &limit, NULL) ==
+		    0);
+		_exit(0);
+	}
+	CHILD_CHECK(waitpid(pid, &status, WUNTRACED) == pid);
+	CHILD_CHECK(WIFSTOPPED(status));
+	return pid;
+}
+
+static inline void
+limit_end(pid_t pid)
+{
+	int status = 0;
+
+	CHILD_CHECK(kill(pid, SIGCONT) == 0);
+	CHILD_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 /* How many descriptors this process has open. */

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -263,8 +262,7 @@ END_TEST
 /* The receiver's table is full: it is told what it was that did not come. */
 START_TEST(no_room_for_descriptors)
 {
-	struct rlimit limit;
-	struct rlimit few;
+	pid_t limiter;
 	int before;
 	int fds[2];
 
@@ -277,12 +275,9 @@ START_TEST(no_room_for_descriptors)
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(channel_send(ends[0], &message, fds, 2), 0);
 	memset(&message, 0, sizeof(message));
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	few = limit;
-	few.rlim_cur = (rlim_t)ends[1] + 1;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	limiter = limit_descriptors((rlim_t)ends[1] + 1);
 	ck_assert_int_eq(channel_receive(ends[1], &message, &extra), -EMFILE);
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit_end(limiter);
 	ck_assert_uint_eq(message.type, CHANNEL_PLAN);
 	ck_assert_uint_eq(message.generation, 17);
 	ck_assert_uint_eq(extra.fds_count, 0);

@@ -96,5 +96,5 @@ START_TEST(who_has_died_has_it_no_more)
 }
 END_TEST
 
-UNIT_MAIN("control probe", nobody_listens, who_lives_has_it,
+UNIT_MAIN_PIDFDS("control probe", nobody_listens, who_lives_has_it,
     who_has_died_has_it_no_more)

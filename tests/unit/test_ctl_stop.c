@@ -138,5 +138,5 @@ START_TEST(without_a_process_the_end_of_the_connection_counts)
 }
 END_TEST
 
-UNIT_MAIN("ctl_stop", an_interrupt_is_explained_and_the_second_obeyed,
+UNIT_MAIN_PIDFDS("ctl_stop", an_interrupt_is_explained_and_the_second_obeyed,
     without_a_process_the_end_of_the_connection_counts)

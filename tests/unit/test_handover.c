@@ -397,7 +397,7 @@ START_TEST(nothing_begins_while_it_stops)
 }
 END_TEST
 
-UNIT_MAIN("handover", a_lost_holders_body_hands_over_to_a_fresh_one,
+UNIT_MAIN_PIDFDS("handover", a_lost_holders_body_hands_over_to_a_fresh_one,
     an_end_that_nobody_has_is_sent_again,
     a_broken_hand_over_begins_again_with_another,
     a_taker_that_ends_is_the_end_of_its_channel,

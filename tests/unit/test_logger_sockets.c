@@ -26,7 +26,7 @@ enter_namespace(void)
 {
 	if (unshare(geteuid() == 0 ? CLONE_NEWNS
 				   : CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", "/dev", "tmpfs", 0, NULL) < 0 ||
 	    mount("none", "/run", "tmpfs", 0, NULL) < 0)
 		return false;
@@ -96,7 +96,7 @@ run_syslog(void)
 	int fd = listen_at(SYSLOG);
 	const char *text;
 	char tag[64];
-	struct tm tm;
+	struct tm tm = {0};
 
 	open_target(TARGET_SYSLOG);
 	(void)snprintf(tag, sizeof(tag), "srvd[%d]: a message", getpid());

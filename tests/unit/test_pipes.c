@@ -3,7 +3,6 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "server/worker/pipes.h"
 #include "tests/unit/child.h"
@@ -83,16 +82,13 @@ END_TEST
 
 START_TEST(no_descriptors_no_pipe)
 {
-	struct rlimit limit = {.rlim_cur = 3, .rlim_max = 20000};
-	struct rlimit old;
+	pid_t limiter;
 	uint16_t held = 0;
 
 	begin(2);
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
-	limit.rlim_max = old.rlim_max;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	limiter = limit_descriptors(3);
 	ck_assert(!pipes_take(&pipes, &held));
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	limit_end(limiter);
 	ck_assert_int_eq(held, 0);
 	ck_assert_int_eq(head.pipes[0].state, PIPE_NONE);
 	ck_assert(pipes_take(&pipes, &held));

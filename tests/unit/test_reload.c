@@ -408,7 +408,7 @@ START_TEST(levels_outlive_a_reload)
 }
 END_TEST
 
-UNIT_MAIN("reload", a_new_service_comes_into_force,
+UNIT_MAIN_PIDFDS("reload", a_new_service_comes_into_force,
     a_removed_service_goes_when_all_follow, nothing_new_is_no_reload,
     a_dry_run_changes_nothing, errors_are_all_told,
     what_needs_a_restart_is_refused, an_address_in_use_is_refused,

@@ -199,7 +199,7 @@ START_TEST(a_full_channel_is_emptied_later)
 }
 END_TEST
 
-UNIT_MAIN("reload_workers", a_worker_that_hangs_is_named,
+UNIT_MAIN_PIDFDS("reload_workers", a_worker_that_hangs_is_named,
     a_worker_that_refuses_is_quoted, a_body_that_is_missing_is_not_ready,
     lies_are_no_answers, a_death_in_prepare_is_a_retry,
     a_new_body_in_prepare_gets_both_plans,

@@ -2,8 +2,6 @@
  * test_take - a worker that is handed connections, by a giver that may send
  * anything.
  */
-#include <sys/resource.h>
-
 #include "server/state/reason.h"
 #include "server/worker/closing.h"
 #include "tests/unit/take_kit.h"
@@ -204,8 +202,7 @@ END_TEST
 static void
 no_room(void *arg)
 {
-	struct rlimit limit;
-	struct rlimit few;
+	pid_t limiter;
 
 	(void)arg;
 	begin();
@@ -214,14 +211,11 @@ no_room(void *arg)
 	kit.w.head->slots_used = kit.w.head->slots_max - 3;
 	CHILD_CHECK(give() == 0 && kit.w.live == 0);
 	kit.w.head->slots_used = 0;
-	CHILD_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-	few = limit;
-	few.rlim_cur = (rlim_t)gifts[CONNS - 1].backend + 2;
-	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	limiter = limit_descriptors((rlim_t)gifts[CONNS - 1].backend + 2);
 	batch.head.nonce = 2;
 	CHILD_CHECK(give() == 0 && kit.w.live == 0);
 	CHILD_CHECK((kit.w.shortages & 1U << SHORT_DESCRIPTORS) != 0);
-	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit_end(limiter);
 	batch.head.nonce = 3;
 	CHILD_CHECK(give() == 1 && kit.w.live == CONNS);
 }

@@ -244,7 +244,7 @@ START_TEST(the_directory_is_ours_alone)
 }
 END_TEST
 
-UNIT_MAIN("takeover", what_there_is_is_found, nobody_is_there,
+UNIT_MAIN_PIDFDS("takeover", what_there_is_is_found, nobody_is_there,
     ended_bodies_are_forgotten, unfinished_ones_are_not_waited_for_for_ever,
     only_listening_sockets_are_kept, whose_directory_it_is_is_told,
     the_directory_is_ours_alone)

@@ -260,6 +260,6 @@ START_TEST(only_configured_files_are_removed)
 }
 END_TEST
 
-UNIT_MAIN("takeover hostile", a_number_is_left_for_the_next_plan,
+UNIT_MAIN_PIDFDS("takeover hostile", a_number_is_left_for_the_next_plan,
     a_flood_ends_in_time, sockets_have_a_limit, a_close_does_not_wait,
     only_configured_files_are_removed)

@@ -230,5 +230,5 @@ START_TEST(another_version_is_refused_and_named)
 }
 END_TEST
 
-UNIT_MAIN("takeover nonsense", nonsense_is_refused,
+UNIT_MAIN_PIDFDS("takeover nonsense", nonsense_is_refused,
     another_version_is_refused_and_named)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "server/state/transfer.h"
@@ -233,8 +232,7 @@ END_TEST
 /* The taker's table is full: it knows what it was that did not come. */
 START_TEST(no_room_for_descriptors)
 {
-	struct rlimit limit;
-	struct rlimit few;
+	pid_t limiter;
 	int before;
 
 	open_ends();
@@ -242,14 +240,11 @@ START_TEST(no_room_for_descriptors)
 	make_batch(3);
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(transfer_send(ends[0], &sent), 0);
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	for (int more = 0; more < 2; more++) {
-		few = limit;
-		few.rlim_cur = (rlim_t)some_fd + 1 + (rlim_t)more;
-		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+		limiter = limit_descriptors((rlim_t)some_fd + 1 + (rlim_t)more);
 		memset(&message, 0, sizeof(message));
 		ck_assert_int_eq(transfer_receive(ends[1], &message), -EMFILE);
-		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		limit_end(limiter);
 		ck_assert_uint_eq(message.head.nonce, 77);
 		ck_assert_uint_eq(message.head.batch, 5);
 		ck_assert_uint_eq(message.fds_count, 0);
