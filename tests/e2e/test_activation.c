@@ -249,7 +249,7 @@ END_TEST
  * were told again and again took all of the processors. */
 START_TEST(one_that_is_shut_down_is_waited_for)
 {
-	struct sockaddr_in sin;
+	struct sockaddr_in sin = {0};
 	socklen_t length = sizeof sin;
 	struct gateway g;
 	char bound[ADDR_TEXT_SIZE];
